@@ -1,0 +1,112 @@
+# memtrace: `make demo` shows it, `make test` proves it, `make help` lists the rest.
+
+CC ?= gcc
+BUILD ?= build
+PYTHON ?= /usr/bin/python3
+SANITIZE ?=
+
+WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wpointer-arith \
+            -Wno-unused-parameter -Wformat=2 -Wundef
+CFLAGS ?= -O2 -g
+COMMON := -std=gnu11 -fPIC -fvisibility=hidden $(WARNINGS) -Inative -MMD -MP $(SANITIZE)
+
+RECORDER_SOURCES := $(wildcard native/recorder/*.c) $(BUILD)/generated/frame_layout.c
+LIBRARY_SOURCES  := $(foreach floor,base target symbols trace output commands,$(wildcard native/$(floor)/*.c)) \
+                    $(wildcard native/*.c)
+CLI_SOURCES      := $(wildcard native/cli/*.c)
+
+# The recorder lives in other people's processes: libc alone, no lazy binding, TLS that needs no allocation.
+RECORDER_CFLAGS  := -D_GNU_SOURCE -O2 -fno-semantic-interposition -ftls-model=initial-exec -fno-builtin -fno-stack-protector \
+                    -fomit-frame-pointer
+RECORDER_LDFLAGS := -shared -Wl,--no-as-needed -l:libdl.so.2 -Wl,-Bsymbolic -Wl,-z,now -Wl,-z,relro -Wl,-z,nodelete -Wl,--as-needed
+
+objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out $(BUILD)/%,$(1))) \
+          $(patsubst $(BUILD)/%.c,$(BUILD)/obj/%.o,$(filter $(BUILD)/%,$(1)))
+RECORDER_OBJECTS := $(call objects,$(RECORDER_SOURCES))
+LIBRARY_OBJECTS  := $(call objects,$(LIBRARY_SOURCES))
+CLI_OBJECTS      := $(call objects,$(CLI_SOURCES))
+
+.DEFAULT_GOAL := build
+.PHONY: build
+build: $(BUILD)/libmemtrace-recorder.so $(BUILD)/libmemtrace.so $(BUILD)/memtrace ## Build everything (the default)
+
+$(BUILD)/obj/native/recorder/%.o $(BUILD)/obj/generated/%.o: COMMON += $(RECORDER_CFLAGS)
+
+$(BUILD)/obj/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(COMMON) -c -o $@ $<
+
+$(BUILD)/obj/%.o: $(BUILD)/%.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(COMMON) -c -o $@ $<
+
+$(BUILD)/generated/frame_layout.c: native/layout/generate.py native/layout/offsets.json
+	@mkdir -p $(@D)
+	$(PYTHON) native/layout/generate.py native/layout/offsets.json > $@.tmp
+	mv $@.tmp $@
+
+$(BUILD)/libmemtrace-recorder.so: $(RECORDER_OBJECTS)
+	$(CC) $(SANITIZE) $(RECORDER_LDFLAGS) -o $@ $^
+
+$(BUILD)/libmemtrace.so: $(LIBRARY_OBJECTS)
+	$(CC) $(SANITIZE) -shared -Wl,-z,now -Wl,--as-needed -o $@ $^ -ldw -lelf
+
+$(BUILD)/memtrace: $(CLI_OBJECTS) $(BUILD)/libmemtrace.so
+	$(CC) $(SANITIZE) -Wl,-rpath,'$$ORIGIN' -o $@ $(CLI_OBJECTS) -L$(BUILD) -lmemtrace
+
+# --- what it takes ------------------------------------------------------------------------------------------------
+
+BUILD_PACKAGES := gcc libc6-dev libdw-dev libelf-dev python3
+DEMO_PACKAGES  := gdb lldb-19 python3-lldb-19 python3-numpy
+TEST_PACKAGES  := clang clang-format clang-tidy g++ libcmocka-dev libjemalloc2 python3-dev python3-pyflakes python3-pytest
+PACKAGES       := $(BUILD_PACKAGES) $(DEMO_PACKAGES) $(TEST_PACKAGES)
+
+.PHONY: deps
+deps: ## Install the Debian packages that are missing (the one target that needs the network, and only then)
+	@command -v dpkg-query > /dev/null || { echo "not a Debian system: install by hand what $(PACKAGES) are here"; exit 1; }
+	@missing=; for package in $(PACKAGES); do \
+	    dpkg-query -W -f '$${db:Status-Status}\n' $$package 2> /dev/null | grep -qx installed || missing="$$missing $$package"; \
+	done; \
+	[ -n "$$missing" ] || exit 0; \
+	echo "installing$$missing"; \
+	as_root=$$([ "$$(id -u)" = 0 ] || echo sudo); \
+	$$as_root apt-get update -qq && \
+	$$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing > /dev/null
+
+# --- seeing and proving -------------------------------------------------------------------------------------------
+
+include $(wildcard tests/*/*.mk)
+
+.PHONY: demo
+demo: deps ## Record the examples and show their peaks: in gdb, in lldb, on the command line
+	@$(MAKE) --no-print-directory -s build
+	@BUILD=$(abspath $(BUILD)) PYTHON=$(PYTHON) examples/demo.sh
+
+.PHONY: test
+test: deps ## Build with gcc and clang, run all tests
+	$(MAKE) build unit unit-asan
+	$(MAKE) CC=clang BUILD=$(BUILD)/clang build
+	BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -ra tests
+
+# --- housekeeping -------------------------------------------------------------------------------------------------
+
+C_FILES      := $(shell find native tests -name '*.[ch]' -o -name '*.cc' -o -name '*.cpp')
+TIDY_FILES   := $(sort $(LIBRARY_SOURCES) $(CLI_SOURCES) $(wildcard native/recorder/*.c))
+PYTHON_FILES := $(shell find native gdb lldb tests examples -name '*.py')
+
+.PHONY: format lint clean help
+format: ## Lay out the C code
+	clang-format -i $(C_FILES)
+
+lint: ## Check layout and habits of C and Python
+	clang-format --dry-run -Werror $(C_FILES)
+	clang-tidy --quiet $(TIDY_FILES) -- $(COMMON)
+	$(PYTHON) -m pyflakes $(PYTHON_FILES)
+
+clean: ## Remove what was built
+	rm -rf $(BUILD)
+
+help: ## List the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | sort | awk -F '\t' '{ printf "make %-10s %s\n", $$1, $$2 }'
+
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -1,0 +1,234 @@
+#define _GNU_SOURCE 1
+
+#include "cli/run_watch.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "cli/run_signals.h"
+
+#define TASK_EXITING 0x4u /* flag of a task in /proc/PID/stat: it runs no more code of the program */
+#define KILL_PENDING (1ull << (SIGKILL - 1))
+#define DYING_LIMIT_MS 2000
+#define CONTINUED_LIMIT_MS 50
+
+struct watch {
+    pid_t pid;
+    struct mt_watched_end end;
+    bool stop_is_ours; /* the last SIGSTOP came from the program's own job, not from elsewhere */
+    void (*at_end)(void *context);
+    void *context;
+};
+
+unsigned mt_watch_trace_options(void) {
+    return PTRACE_O_TRACEEXEC | PTRACE_O_TRACEEXIT;
+}
+
+static void sleep_ms(long ms) {
+    nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL);
+}
+
+static void resume(pid_t tid, int signal_number) {
+    ptrace(PTRACE_CONT, tid, NULL, (void *)(long)signal_number);
+}
+
+/* --- the end
+ * ------------------------------------------------------------------------------------------------------------ */
+
+enum life { LIFE_OVER, LIFE_ENDING, LIFE_GOES_ON };
+
+static bool read_text(const char *path, char *text, size_t size) {
+    MT_AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t got = fd < 0 ? -1 : read(fd, text, size - 1);
+    text[got > 0 ? got : 0] = '\0';
+    return got > 0;
+}
+
+static enum life life_of(pid_t pid, pid_t tid) {
+    char path[64], text[4096];
+    snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", (int)pid, (int)tid);
+    char state;
+    unsigned flags;
+    const char *after_name = read_text(path, text, sizeof(text)) ? strrchr(text, ')') : NULL;
+    if (!after_name || sscanf(after_name + 1, " %c %*d %*d %*d %*d %*d %u", &state, &flags) != 2 || state == 'Z' ||
+        state == 'X' || (flags & TASK_EXITING))
+        return LIFE_OVER;
+    snprintf(path, sizeof(path), "/proc/%d/task/%d/status", (int)pid, (int)tid);
+    unsigned long long pending;
+    const char *line = read_text(path, text, sizeof(text)) ? strstr(text, "\nSigPnd:") : NULL;
+    if (!line || sscanf(line, "\nSigPnd: %llx", &pending) != 1)
+        return LIFE_OVER;
+    return pending & KILL_PENDING ? LIFE_ENDING : LIFE_GOES_ON;
+}
+
+/* How far the threads other than `last` are; the one that is furthest from its end counts. Threads that go on are
+ * traced from now on, as are those that they start, so that none can end the process unseen. */
+static enum life life_of_others(struct watch *watch, pid_t last) {
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/%d/task", (int)watch->pid);
+    DIR *directory = opendir(path);
+    if (!directory)
+        return LIFE_OVER;
+    enum life most = LIFE_OVER;
+    struct dirent *entry;
+    while ((entry = readdir(directory))) {
+        pid_t tid = (pid_t)strtol(entry->d_name, NULL, 10);
+        if (tid <= 0 || tid == last)
+            continue;
+        enum life life = life_of(watch->pid, tid);
+        int status;
+        if (life == LIFE_GOES_ON)
+            ptrace(PTRACE_SEIZE, tid, NULL, (void *)(unsigned long)(mt_watch_trace_options() | PTRACE_O_TRACECLONE));
+        else if (life == LIFE_ENDING && waitpid(tid, &status, __WALL | WNOHANG) == tid && WIFSTOPPED(status))
+            resume(tid, 0); /* it was traced, and announces its own end */
+        if (life > most)
+            most = life;
+    }
+    closedir(directory);
+    return most;
+}
+
+/* `tid` is about to end. Is it the last thread that could run code of the program? When the process ends as a whole its
+ * threads are killed one after another, so this waits for those that are already doomed. */
+static bool is_last(struct watch *watch, pid_t tid) {
+    unsigned looks_alive = 0;
+    for (long waited = 0; waited < DYING_LIMIT_MS; waited++) {
+        enum life others = life_of_others(watch, tid);
+        if (others == LIFE_OVER)
+            return true;
+        /* For a moment on its way out a thread looks alive, hence the second look. */
+        if (others == LIFE_GOES_ON && ++looks_alive == 2)
+            return false;
+        sleep_ms(1);
+    }
+    return true;
+}
+
+/* --- job control
+ * --------------------------------------------------------------------------------------------------------- */
+
+static bool has_news(pid_t pid) {
+    siginfo_t info = {0};
+    return waitid(P_PID, (id_t)pid, &info, WSTOPPED | WCONTINUED | WEXITED | WNOHANG | WNOWAIT | __WALL) == 0 &&
+           info.si_pid == pid;
+}
+
+/* The program was stopped: stop too. A shell that continues its job continues both of us; one that sends SIGCONT to us
+ * alone means the program as well. */
+static void stop_with_program(pid_t pid, int signal_number) {
+    mt_signals_stop_self(signal_number);
+    for (int i = 0; i < CONTINUED_LIMIT_MS && !has_news(pid); i++)
+        sleep_ms(1);
+    if (!has_news(pid))
+        kill(pid, SIGCONT);
+}
+
+static bool is_stop_signal(int signal_number) {
+    return signal_number == SIGSTOP || signal_number == SIGTSTP || signal_number == SIGTTIN || signal_number == SIGTTOU;
+}
+
+/* Whoever stops one process by its number, from outside of its job, will also continue that process by its number: then
+ * we must be awake to pass that on. */
+static bool came_from_job(pid_t tid) {
+    siginfo_t info;
+    return ptrace(PTRACE_GETSIGINFO, tid, NULL, &info) == 0 && (info.si_pid == 0 || getpgid(info.si_pid) == getpgrp());
+}
+
+/* --- the stops of a traced program
+ * --------------------------------------------------------------------------------------- */
+
+static bool is_thread_of(pid_t pid, pid_t tid) {
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/%d/task/%d", (int)pid, (int)tid);
+    return access(path, F_OK) == 0;
+}
+
+static void handle_trap_stop(struct watch *watch, pid_t tid, int signal_number) {
+    if (!is_stop_signal(signal_number)) {
+        /* It goes on after a stop, or it is a new thread; what is not a thread is a child that was made in an unusual
+         * way. */
+        if (tid != watch->pid && !is_thread_of(watch->pid, tid))
+            ptrace(PTRACE_DETACH, tid, NULL, NULL);
+        else
+            resume(tid, 0);
+        return;
+    }
+    ptrace(PTRACE_LISTEN, tid, NULL, NULL);
+    if (tid == watch->pid && (signal_number != SIGSTOP || watch->stop_is_ours))
+        stop_with_program(tid, signal_number);
+}
+
+static void handle_stop(struct watch *watch, pid_t tid, int status) {
+    int signal_number = WSTOPSIG(status);
+    switch (status >> 16) {
+    case 0:
+        if (signal_number == SIGSTOP)
+            watch->stop_is_ours = came_from_job(tid);
+        resume(tid, signal_number);
+        break;
+    case PTRACE_EVENT_STOP:
+        handle_trap_stop(watch, tid, signal_number);
+        break;
+    case PTRACE_EVENT_EXEC:
+        watch->end.began = true;
+        resume(tid, 0);
+        break;
+    case PTRACE_EVENT_EXIT:
+        if (watch->end.began && !watch->end.seen && is_last(watch, tid)) {
+            watch->end.seen = true;
+            watch->at_end(watch->context);
+        }
+        resume(tid, 0);
+        break;
+    default:
+        resume(tid, 0);
+        break;
+    }
+}
+
+struct mt_watched_end mt_watch_traced(pid_t pid, void (*at_end)(void *context), void *context) {
+    struct watch watch = {.pid = pid, .at_end = at_end, .context = context};
+    for (;;) {
+        int status;
+        pid_t tid = waitpid(-1, &status, __WALL);
+        if (tid < 0 && errno == EINTR)
+            continue;
+        if (tid < 0)
+            break;
+        if (WIFSTOPPED(status)) {
+            handle_stop(&watch, tid, status);
+        } else if (tid == pid) {
+            watch.end.wait_status = status;
+            break;
+        }
+    }
+    return watch.end;
+}
+
+struct mt_watched_end mt_watch_untraced(pid_t pid) {
+    struct mt_watched_end end = {.began = true};
+    int status;
+    for (;;) {
+        pid_t got = waitpid(pid, &status, WUNTRACED);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            break;
+        if (!WIFSTOPPED(status)) {
+            end.wait_status = status;
+            break;
+        }
+        stop_with_program(pid, WSTOPSIG(status));
+    }
+    return end;
+}

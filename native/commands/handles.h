@@ -1,0 +1,31 @@
+/* Row numbers: they count on through all answers of one stop, so that an old one never silently means something new. */
+#ifndef MEMTRACE_COMMANDS_HANDLES_H
+#define MEMTRACE_COMMANDS_HANDLES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/vector.h"
+
+/* What a row stands for as an address: the largest of its blocks that live. */
+struct mt_handle {
+    uint64_t address;
+    uint64_t blocks;      /* of the row, as it was listed */
+    uint64_t live_blocks; /* 0: none, and `address` means nothing */
+};
+
+struct mt_handles {
+    MT_VECTOR(struct mt_handle) rows; /* number 1 is at index 0 */
+};
+
+/* The new row's number; 0: no memory. */
+size_t mt_handles_add(struct mt_handles *handles, struct mt_handle handle);
+/* All numbers are free again: the process ran. */
+void mt_handles_reset(struct mt_handles *handles);
+/* Is `text` a row number, as `17` or `#17`? */
+bool mt_handles_is_number(const char *text, size_t *ret_number);
+struct mt_error *mt_handles_find(const struct mt_handles *handles, size_t number, struct mt_handle *ret);
+
+#endif

@@ -1,0 +1,213 @@
+#include "commands/options.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "commands/words.h"
+#include "image/image.h"
+#include "trace/rows.h"
+
+struct value {
+    const char *name;
+    unsigned value;
+};
+
+struct option {
+    enum mt_option id;
+    const char *name;
+    const char *placeholder;    /* NULL: takes no value */
+    const struct value *values; /* NULL: a number, or `all` */
+    const char *help;
+};
+
+static const struct value groups[] = {
+    {"stack", MT_BY_STACK}, {"line", MT_BY_LINE},     {"function", MT_BY_FUNCTION},
+    {"file", MT_BY_FILE},   {"thread", MT_BY_THREAD}, {"allocator", MT_BY_ALLOCATOR},
+    {NULL, 0},
+};
+
+static const struct value levels[] = {
+    {"objects", MT_LEVEL_OBJECTS},
+    {"heap", MT_LEVEL_HEAP},
+    {NULL, 0},
+};
+
+static const struct option options[] = {
+    {MT_OPTION_BY, "--by", "WHAT", groups, "one row for each stack (the default), line, function, file, thread or allocator"},
+    {MT_OPTION_LEVEL, "--level", "LEVEL", levels,
+     "objects (the default): every Python object and what C allocates; heap: what malloc and mmap hand out, the cheapest"},
+    {MT_OPTION_LIMIT, "--limit", "N", NULL, "show N rows, or all; text shows 20 otherwise, JSON all"},
+    {MT_OPTION_JSON, "--json", NULL, NULL, "answer with one JSON object"},
+};
+#define OPTION_COUNT (sizeof options / sizeof options[0])
+
+/* The accepted option that `word` (`length` bytes, with one or two dashes) means: its name or a unique beginning of it. */
+static struct mt_error *find_option(const char *word, size_t length, unsigned accepted, const struct option **ret) {
+    MT_AUTO_FREE char *name = mt_word_copy(word, length);
+    if (!name)
+        return &mt_error_no_memory;
+    const char *bare = name + strspn(name, "-");
+    const struct option *found = NULL;
+    struct mt_words known = {0};
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        if (!(accepted & options[i].id))
+            continue;
+        mt_words_add(&known, options[i].name);
+        const char *candidate = options[i].name + 2;
+        if (strncmp(candidate, bare, strlen(bare)) != 0 || *bare == '\0')
+            continue;
+        if (found)
+            return mt_error_create(MT_ERROR_USAGE, "option `%s` is ambiguous: %s or %s", name, found->name, options[i].name);
+        found = &options[i];
+    }
+    if (!found) {
+        const char *nearest = mt_words_nearest(&known, name);
+        if (nearest)
+            return mt_error_create(MT_ERROR_USAGE, "unknown option `%s`: did you mean `%s`?", name, nearest);
+        return mt_error_create(MT_ERROR_USAGE, "unknown option `%s`", name);
+    }
+    *ret = found;
+    return NULL;
+}
+
+static struct mt_error *parse_choice(const struct option *option, const char *word, unsigned *ret) {
+    const struct value *found = NULL;
+    struct mt_words known = {0};
+    for (const struct value *value = option->values; value->name; value++) {
+        mt_words_add(&known, value->name);
+        if (strcmp(value->name, word) == 0) {
+            *ret = value->value;
+            return NULL;
+        }
+        if (*word != '\0' && strncmp(value->name, word, strlen(word)) == 0) {
+            if (found)
+                return mt_error_create(MT_ERROR_USAGE, "%s `%s` is ambiguous: %s or %s", option->name, word, found->name,
+                                       value->name);
+            found = value;
+        }
+    }
+    if (!found) {
+        struct mt_strbuf all = MT_STRBUF_INIT;
+        mt_words_join(&known, ", ", &all);
+        struct mt_error *error = mt_error_create(MT_ERROR_USAGE, "%s takes one of %s, not `%s`", option->name,
+                                                 all.data ? all.data : "its values", word);
+        mt_strbuf_deinit(&all);
+        return error;
+    }
+    *ret = found->value;
+    return NULL;
+}
+
+static struct mt_error *parse_limit(const char *word, size_t *ret) {
+    if (strcmp(word, "all") == 0) {
+        *ret = SIZE_MAX;
+        return NULL;
+    }
+    size_t limit = 0;
+    const char *c = word;
+    for (; isdigit((unsigned char)*c) && limit < SIZE_MAX / 20; c++)
+        limit = 10 * limit + (size_t)(*c - '0');
+    if (c == word || *c != '\0')
+        return mt_error_create(MT_ERROR_USAGE, "--limit takes a number of rows, or `all`, not `%s`", word);
+    *ret = limit;
+    return NULL;
+}
+
+static struct mt_error *apply(const struct option *option, const char *value, struct mt_options *result) {
+    switch (option->id) {
+    case MT_OPTION_BY:
+        return parse_choice(option, value, &result->by);
+    case MT_OPTION_LEVEL:
+        return parse_choice(option, value, &result->level);
+    case MT_OPTION_LIMIT:
+        return parse_limit(value, &result->limit);
+    case MT_OPTION_JSON:
+        break;
+    }
+    return NULL;
+}
+
+/* One option at `*line`, moved behind it. */
+static struct mt_error *parse_one(const char **line, unsigned accepted, struct mt_options *result) {
+    size_t length = mt_word_length(*line);
+    const char *equals = memchr(*line, '=', length);
+    const struct option *option;
+    struct mt_error *error = find_option(*line, equals ? (size_t)(equals - *line) : length, accepted, &option);
+    if (error)
+        return error;
+    const char *end = *line + length, *value = equals ? equals + 1 : NULL;
+    if (!option->placeholder && value)
+        return mt_error_create(MT_ERROR_USAGE, "%s takes no value", option->name);
+    if (option->placeholder && !value) {
+        value = mt_word_skip_blanks(end);
+        end = value + mt_word_length(value);
+    }
+    if (option->placeholder && value == end)
+        return mt_error_create(MT_ERROR_USAGE, "%s needs a value: %s %s", option->name, option->name, option->placeholder);
+    MT_AUTO_FREE char *copy = value ? mt_word_copy(value, (size_t)(end - value)) : mt_word_copy("", 0);
+    if (!copy)
+        return &mt_error_no_memory;
+    error = apply(option, copy, result);
+    if (error)
+        return error;
+    result->given |= option->id;
+    *line = end;
+    return NULL;
+}
+
+struct mt_error *mt_options_parse(const char *line, unsigned accepted, struct mt_options *ret, const char **ret_rest) {
+    *ret = (struct mt_options){.by = MT_BY_STACK, .level = MT_LEVEL_OBJECTS, .limit = SIZE_MAX};
+    struct mt_error *error = NULL;
+    line = mt_word_skip_blanks(line);
+    while (!error && line[0] == '-' && mt_word_length(line) > 1) {
+        bool last = line[1] == '-' && mt_word_length(line) == 2;
+        if (last)
+            line += 2;
+        else
+            error = parse_one(&line, accepted, ret);
+        if (!error)
+            line = mt_word_skip_blanks(line);
+        if (last)
+            break;
+    }
+    /* An error is shown as JSON also when `--json` comes after what was wrong. */
+    for (const char *word = line; error && *word != '\0'; word = mt_word_skip_blanks(word + mt_word_length(word)))
+        if (mt_word_is(word, "--json") || mt_word_is(word, "-json"))
+            ret->given |= MT_OPTION_JSON & accepted;
+    *ret_rest = line;
+    return error;
+}
+
+void mt_options_help(unsigned accepted, struct mt_strbuf *out) {
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        if (!(accepted & options[i].id))
+            continue;
+        struct mt_strbuf left = MT_STRBUF_INIT;
+        mt_strbuf_printf(&left, "  %s%s%s", options[i].name, options[i].placeholder ? " " : "",
+                         options[i].placeholder ? options[i].placeholder : "");
+        mt_words_wrap(left.data ? left.data : "", 18, options[i].help, 78, out);
+        mt_strbuf_deinit(&left);
+    }
+}
+
+void mt_options_complete(const char *previous_word, const char *word, unsigned accepted, struct mt_strbuf *out) {
+    const struct option *wants = NULL;
+    if (previous_word[0] == '-' && !strchr(previous_word, '=')) {
+        struct mt_error *error = find_option(previous_word, strlen(previous_word), accepted, &wants);
+        mt_error_destroy(error);
+        if (error || !wants->placeholder)
+            wants = NULL;
+    }
+    if (wants) {
+        for (const struct value *value = wants->values; value && value->name; value++)
+            mt_word_offer(value->name, word, out);
+        if (!wants->values)
+            mt_word_offer("all", word, out);
+        return;
+    }
+    for (size_t i = 0; word[0] == '-' && i < OPTION_COUNT; i++)
+        if (accepted & options[i].id)
+            mt_word_offer(options[i].name, word, out);
+}

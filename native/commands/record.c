@@ -1,0 +1,269 @@
+#include "commands/command.h"
+
+#include <inttypes.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "commands/preload.h"
+#include "commands/session.h"
+
+#define RECORDER "libmemtrace-recorder.so"
+#define LEVEL_VARIABLE "MEMTRACE_LEVEL"
+#define PRELOAD_VARIABLE "LD_PRELOAD"
+
+static struct mt_error *recorder_path(struct mt_call *call, char **ret) {
+    struct mt_strbuf path = MT_STRBUF_INIT;
+    mt_strbuf_printf(&path, "%s/" RECORDER, mt_session_library_directory(call->session));
+    char *text = mt_strbuf_steal(&path);
+    if (!text)
+        return &mt_error_no_memory;
+    struct mt_error *error = NULL;
+    if (access(text, R_OK) != 0)
+        error = mt_error_create(MT_ERROR_NOT_FOUND, "the recorder %s is not there: build it with `make`", text);
+    else if (strpbrk(text, ": "))
+        error = mt_error_create(MT_ERROR_UNSUPPORTED,
+                                "the recorder's path %s has a blank or a colon, which LD_PRELOAD can't hold: move memtrace", text);
+    if (error)
+        free(text);
+    else
+        *ret = text;
+    return error;
+}
+
+/* The debugger whose next `run` can be prepared. */
+static struct mt_error *environment_host(struct mt_call *call, const struct mt_host **ret) {
+    const struct mt_host *host = mt_session_debugger(call->session);
+    if (!host || !host->set_environment || !host->get_environment)
+        return mt_error_create(MT_ERROR_NO_PROCESS, "no process to record: use `memtrace run [--level LEVEL] -- PROGRAM`");
+    *ret = host;
+    return NULL;
+}
+
+static struct mt_error *set_variable(const struct mt_host *host, const char *name, const char *value) {
+    if (host->set_environment(host->context, name, value) != 0)
+        return mt_error_create(MT_ERROR_SYSTEM, "the debugger did not set %s for the next `run`", name);
+    return NULL;
+}
+
+/* What the next `run` would give `name`, as a copy; *ret is NULL when nothing. */
+static struct mt_error *get_variable(const struct mt_host *host, const char *name, char **ret) {
+    const char *value = host->get_environment(host->context, name);
+    char *copy = value ? strdup(value) : NULL;
+    if (value && !copy)
+        return &mt_error_no_memory;
+    *ret = copy;
+    return NULL;
+}
+
+static void emit_action(struct mt_call *call, const char *action, uint32_t level) {
+    mt_emit_string(&call->emitter, "action", action);
+    if (mt_level_name(level))
+        mt_emit_string(&call->emitter, "level", mt_level_name(level));
+}
+
+/* --- before the program runs ------------------------------------------------------------------------------------ */
+
+static struct mt_error *arm(struct mt_call *call) {
+    const struct mt_host *host = NULL;
+    MT_AUTO_FREE char *path = NULL, *preload = NULL, *level = NULL, *value = NULL;
+    struct mt_session_environment *saved = mt_session_environment(call->session);
+    struct mt_error *error = environment_host(call, &host);
+    if (!error)
+        error = recorder_path(call, &path);
+    if (!error)
+        error = get_variable(host, PRELOAD_VARIABLE, &preload);
+    if (!error)
+        error = get_variable(host, LEVEL_VARIABLE, &level);
+    if (error)
+        return error;
+    if (!mt_preload_contains(preload, path)) {
+        value = mt_preload_with(preload, path);
+        if (!value)
+            return &mt_error_no_memory;
+        error = set_variable(host, PRELOAD_VARIABLE, value);
+        if (error)
+            return error;
+        free(saved->preload);
+        free(saved->level);
+        *saved = (struct mt_session_environment){.armed = true, .preload = preload, .level = level};
+        preload = level = NULL;
+    }
+    error = set_variable(host, LEVEL_VARIABLE, mt_level_name(call->options.level));
+    if (error)
+        return error;
+    emit_action(call, "armed", call->options.level);
+    mt_emit_line(&call->emitter, "the next `run` records from its first instruction on, level %s",
+                 mt_level_name(call->options.level));
+    return NULL;
+}
+
+static struct mt_error *disarm(struct mt_call *call, bool *ret_done) {
+    const struct mt_host *host = NULL;
+    MT_AUTO_FREE char *path = NULL, *preload = NULL, *rest = NULL;
+    struct mt_session_environment *saved = mt_session_environment(call->session);
+    struct mt_error *error = environment_host(call, &host);
+    if (!error)
+        error = recorder_path(call, &path);
+    if (!error)
+        error = get_variable(host, PRELOAD_VARIABLE, &preload);
+    if (error)
+        return error;
+    if (!mt_preload_contains(preload, path)) {
+        *ret_done = false;
+        return NULL;
+    }
+    rest = mt_preload_without(preload, path);
+    if (!rest)
+        return &mt_error_no_memory;
+    /* An empty variable is not the same as none. */
+    bool none = rest[0] == '\0' && !(saved->armed && saved->preload);
+    error = set_variable(host, PRELOAD_VARIABLE, none ? NULL : rest);
+    if (!error)
+        error = set_variable(host, LEVEL_VARIABLE, saved->level);
+    if (error)
+        return error;
+    free(saved->preload);
+    free(saved->level);
+    *saved = (struct mt_session_environment){0};
+    *ret_done = true;
+    return NULL;
+}
+
+/* --- while it runs ---------------------------------------------------------------------------------------------- */
+
+static struct mt_error *write_request(struct mt_call *call, const struct mt_image *image, uint32_t request, uint32_t argument) {
+    /* Both words in one write: the recorder must not see one without the other. */
+    uint32_t words[2] = {request, argument};
+    _Static_assert(offsetof(struct mt_image_header, request_argument) == offsetof(struct mt_image_header, request) + 4,
+                   "the request's words are neighbours");
+    struct mt_error *error = mt_target_write(image->target, image->address + offsetof(struct mt_image_header, request), words,
+                                             sizeof words);
+    if (!error)
+        mt_session_forget_image(call->session);
+    return error;
+}
+
+static struct mt_error *refuse_core(struct mt_call *call, struct mt_host_description *ret) {
+    struct mt_error *error = mt_session_describe(call->session, ret);
+    if (!error && ret->kind == MT_HOST_CORE)
+        return mt_error_create(MT_ERROR_UNSUPPORTED, "a core is what a process left behind: only a process can be recorded");
+    return error;
+}
+
+static struct mt_error *no_recorder(struct mt_error *error, const struct mt_host *host) {
+    if (error->code != MT_ERROR_NOT_RECORDED)
+        return error;
+    mt_error_destroy(error);
+    return mt_error_create(MT_ERROR_NOT_RECORDED,
+                           host ? "the recorder is not in this process: end it, use `memtrace record`, then `run`"
+                                : "the recorder is not in this process: start it with `memtrace run -- PROGRAM`, or under a "
+                                  "debugger after `memtrace record`");
+}
+
+static struct mt_error *start_in_process(struct mt_call *call) {
+    struct mt_image *image;
+    struct mt_error *error = mt_call_image(call, &image);
+    if (error)
+        return no_recorder(error, mt_session_debugger(call->session));
+    const struct mt_image_header *header = &image->header;
+    uint32_t level = call->options.level, generation = header->generation;
+    if (header->state == MT_RECORDING_DORMANT)
+        return mt_error_create(MT_ERROR_UNSUPPORTED, "the recorder in this process was told to leave this program alone");
+    bool pending = header->request == MT_REQUEST_START;
+    bool recording = header->state == MT_RECORDING_ON && header->request != MT_REQUEST_STOP;
+    uint32_t current = pending ? header->request_argument : header->level;
+    const char *name = mt_level_name(current);
+    if ((pending || recording) && current != level && (call->options.given & MT_OPTION_LEVEL))
+        return mt_error_create(MT_ERROR_USAGE, "already recording at level %s: `memtrace record stop` first", name ? name : "?");
+    if (pending || recording) {
+        emit_action(call, "none", current);
+        mt_emit_line(&call->emitter, "already recording, level %s", name ? name : "?");
+    } else if (header->state == MT_RECORDING_ON && header->level == level) {
+        /* A stop was asked for and has not happened yet. */
+        error = write_request(call, image, MT_REQUEST_NONE, 0);
+        if (error)
+            return error;
+        emit_action(call, "cancel", level);
+        mt_emit_line(&call->emitter, "recording goes on, level %s", mt_level_name(level));
+    } else {
+        error = write_request(call, image, MT_REQUEST_START, level);
+        if (error)
+            return error;
+        emit_action(call, "start", level);
+        mt_emit_line(&call->emitter, "recording begins at the next allocation, level %s", mt_level_name(level));
+    }
+    mt_emit_unsigned(&call->emitter, "generation", generation);
+    return NULL;
+}
+
+static struct mt_error *run_record(struct mt_call *call) {
+    struct mt_host_description description;
+    struct mt_error *error = refuse_core(call, &description);
+    if (error)
+        return error;
+    return description.kind == MT_HOST_NONE ? arm(call) : start_in_process(call);
+}
+
+static struct mt_error *stop_in_process(struct mt_call *call) {
+    struct mt_image *image;
+    struct mt_error *error = mt_call_image(call, &image);
+    if (error)
+        return no_recorder(error, mt_session_debugger(call->session));
+    const struct mt_image_header *header = &image->header;
+    uint32_t level = header->level, generation = header->generation;
+    if (header->request == MT_REQUEST_START) {
+        error = write_request(call, image, MT_REQUEST_NONE, 0);
+        if (error)
+            return error;
+        emit_action(call, "cancel", level);
+        mt_emit_line(&call->emitter, "recording will not begin");
+    } else if (header->state != MT_RECORDING_ON || header->request == MT_REQUEST_STOP) {
+        return mt_error_create(MT_ERROR_NOT_RECORDED, "nothing is being recorded");
+    } else {
+        error = write_request(call, image, MT_REQUEST_STOP, 0);
+        if (error)
+            return error;
+        emit_action(call, "stop", level);
+        mt_emit_line(&call->emitter, "recording ends at the next allocation; what was recorded stays readable");
+    }
+    mt_emit_unsigned(&call->emitter, "generation", generation);
+    return NULL;
+}
+
+static struct mt_error *run_record_stop(struct mt_call *call) {
+    struct mt_host_description description;
+    struct mt_error *error = refuse_core(call, &description);
+    if (error)
+        return error;
+    if (description.kind != MT_HOST_NONE)
+        return stop_in_process(call);
+    bool done;
+    error = disarm(call, &done);
+    if (error)
+        return error;
+    if (!done)
+        return mt_error_create(MT_ERROR_NOT_RECORDED, "nothing to stop: `memtrace record` was not used");
+    emit_action(call, "disarmed", MT_LEVEL_NONE);
+    mt_emit_line(&call->emitter, "the next `run` will not record");
+    return NULL;
+}
+
+const struct mt_command mt_record_command = {
+    .name = "record",
+    .summary = "Begin recording: at the next `run`, or now in a process that carries the recorder.",
+    .options = MT_OPTION_LEVEL | MT_OPTION_JSON,
+    .details = "Before `run`, the recorder is put into LD_PRELOAD of the program that the debugger starts. In a process that "
+               "already carries it, recording begins at the next allocation of any thread.",
+    .run = run_record,
+};
+
+const struct mt_command mt_record_stop_command = {
+    .name = "record stop",
+    .summary = "End recording; what was recorded stays readable.",
+    .options = MT_OPTION_JSON,
+    .details = "Before `run`, it takes back what `memtrace record` did to the environment of the next `run`.",
+    .run = run_record_stop,
+};

@@ -1,0 +1,237 @@
+#include "commands/row_answer.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "commands/session.h"
+#include "output/text.h"
+
+#define DEFAULT_LIMIT 20
+
+static const struct mt_amount *amount_of(const struct mt_row *row, enum mt_rows_of of) {
+    return of == MT_ROWS_PEAK ? &row->peak : &row->live;
+}
+
+size_t mt_row_answer_choose(const struct mt_call *call, const struct mt_rows *rows, enum mt_rows_of of) {
+    bool limited = call->options.given & MT_OPTION_LIMIT;
+    size_t most = limited ? call->options.limit : call->emitter.json ? SIZE_MAX : DEFAULT_LIMIT;
+    if (most > rows->count)
+        most = rows->count;
+    if (limited || call->emitter.json)
+        return most;
+    uint64_t whole = of == MT_ROWS_PEAK ? rows->peak.bytes : rows->live.bytes, sum = 0;
+    size_t shown = 0;
+    for (; shown < most; shown++) {
+        uint64_t bytes = amount_of(&rows->rows[shown], of)->bytes;
+        /* A program of a thousand equal parts has no row of 1 %: then the first ones stand for it. */
+        if (bytes < whole / 100 && sum >= whole - whole / 10)
+            break;
+        sum += bytes;
+    }
+    return shown;
+}
+
+static const char *group_title(enum mt_group_by by) {
+    switch (by) {
+    case MT_BY_STACK:
+        return "allocated by";
+    case MT_BY_LINE:
+        return "line";
+    case MT_BY_FUNCTION:
+        return "function";
+    case MT_BY_FILE:
+        return "file";
+    case MT_BY_THREAD:
+        return "thread";
+    case MT_BY_ALLOCATOR:
+        return "allocator";
+    }
+    return "";
+}
+
+static const char *const no_frame = "no Python frame";
+
+static const char *group_plural(enum mt_group_by by) {
+    return by == MT_BY_STACK ? "stack" : group_title(by);
+}
+
+/* The row's last cell, and its `stack` or `key`. */
+static bool emit_group(struct mt_emitter *emitter, const struct mt_image *image, const struct mt_row *row, enum mt_group_by by,
+                       struct mt_frame_list *list) {
+    struct mt_frame frame;
+    char key[64];
+    size_t count;
+    switch (by) {
+    case MT_BY_STACK:
+        if (!mt_image_stack(image, row->key, list, &count))
+            return false;
+        if (count > 0 || emitter->json)
+            mt_emit_cell_stack(emitter, list->frames, count);
+        else
+            mt_emit_cell_text(emitter, no_frame);
+        break;
+    case MT_BY_LINE:
+    case MT_BY_FUNCTION:
+        if (row->key == 0) {
+            mt_emit_cell_text(emitter, no_frame);
+            mt_emit_string(emitter, "key", no_frame);
+            break;
+        }
+        if (by == MT_BY_LINE) {
+            frame = mt_image_frame(image, row->key);
+        } else {
+            const struct mt_function *function = &image->functions.data[row->key];
+            frame = (struct mt_frame){.function = mt_string_table_get(&image->strings, function->function),
+                                      .file = mt_string_table_get(&image->strings, function->file),
+                                      .line = function->first_line};
+        }
+        mt_emit_cell_stack(emitter, &frame, 1);
+        if (by == MT_BY_LINE) {
+            struct mt_strbuf place = MT_STRBUF_INIT;
+            mt_strbuf_printf(&place, "%s:%" PRIu32, frame.file, frame.line);
+            mt_emit_string(emitter, "key", place.data);
+            mt_strbuf_deinit(&place);
+        } else {
+            mt_emit_string(emitter, "key", frame.function);
+        }
+        mt_emit_string(emitter, "function", frame.function);
+        mt_emit_string(emitter, "file", frame.file);
+        mt_emit_unsigned(emitter, "line", frame.line);
+        break;
+    case MT_BY_FILE: {
+        /* String 0 is the file of what has no frame. */
+        const char *file = row->key == 0 ? no_frame : mt_string_table_get(&image->strings, row->key);
+        mt_emit_cell_text(emitter, file);
+        mt_emit_string(emitter, "key", file);
+        break;
+    }
+    case MT_BY_THREAD: {
+        const char *name = mt_image_thread_name(image, row->key);
+        snprintf(key, sizeof key, "%" PRIu32 " %s", image->threads[row->key].tid, name ? name : "(ended)");
+        mt_emit_cell_text(emitter, key);
+        mt_emit_string(emitter, "key", name);
+        break;
+    }
+    case MT_BY_ALLOCATOR:
+        mt_emit_cell_text(emitter, mt_allocator_name(row->key));
+        mt_emit_string(emitter, "key", mt_allocator_name(row->key));
+        break;
+    }
+    return true;
+}
+
+static void emit_origin(struct mt_emitter *emitter, const struct mt_image *image, const struct mt_row *row) {
+    const struct mt_site *site = &image->sites[row->site];
+    if (!row->mixed_threads) {
+        mt_emit_unsigned(emitter, "thread", image->threads[site->thread].tid);
+        mt_emit_string(emitter, "thread_name", mt_image_thread_name(image, site->thread));
+    }
+    if (!row->mixed_allocators)
+        mt_emit_string(emitter, "allocator", mt_allocator_name(site->allocator));
+    if (!row->mixed_generations)
+        mt_emit_unsigned(emitter, "generation", site->generation);
+}
+
+static void emit_sample(struct mt_emitter *emitter, const struct mt_row *row) {
+    mt_emit_begin(emitter, "blocks_sample", '[');
+    for (uint32_t i = 0; i < row->sample_count; i++) {
+        mt_emit_begin(emitter, NULL, '{');
+        mt_emit_address(emitter, "address", row->sample[i].address);
+        mt_emit_unsigned(emitter, "size", row->sample[i].size);
+        mt_emit_boolean(emitter, "alive", true);
+        mt_emit_end(emitter, '}');
+    }
+    mt_emit_end(emitter, ']');
+}
+
+/* Numbers the row, also as a variable of the debugger. */
+static bool number_row(struct mt_call *call, const struct mt_row *row, enum mt_rows_of of, size_t *ret) {
+    struct mt_handle handle = {.address = row->sample_count > 0 ? row->sample[0].address : 0,
+                               .blocks = amount_of(row, of)->blocks,
+                               .live_blocks = row->live.blocks};
+    *ret = mt_handles_add(mt_session_handles(call->session), handle);
+    if (*ret == 0)
+        return false;
+    const struct mt_host *host = mt_session_debugger(call->session);
+    if (handle.live_blocks > 0 && host && host->set_variable) {
+        char name[32];
+        snprintf(name, sizeof name, "mt%zu", *ret);
+        host->set_variable(host->context, name, handle.address);
+    }
+    return true;
+}
+
+/* One line for all rows from `first` on. */
+static void emit_rest(struct mt_call *call, const struct mt_rows *rows, enum mt_rows_of of, size_t first) {
+    struct mt_emitter *emitter = &call->emitter;
+    struct mt_amount rest = {0}, live = {0};
+    for (size_t i = first; i < rows->count; i++) {
+        const struct mt_amount *amount = amount_of(&rows->rows[i], of);
+        rest.bytes += amount->bytes;
+        rest.blocks += amount->blocks;
+        live.bytes += rows->rows[i].live.bytes;
+    }
+    size_t count = rows->count - first;
+    struct mt_strbuf text = MT_STRBUF_INIT;
+    mt_text_count(&text, count);
+    mt_strbuf_printf(&text, " other %s%s", group_plural(rows->by), count == 1 ? "" : "s");
+    mt_emit_row_begin(emitter, MT_ROW_TEXT);
+    mt_emit_cell_text(emitter, NULL);
+    mt_emit_cell_number(emitter, rest.bytes);
+    mt_emit_cell_number(emitter, live.bytes);
+    mt_emit_cell_number(emitter, rest.blocks);
+    mt_emit_cell_text(emitter, text.data);
+    mt_emit_row_end(emitter);
+    mt_strbuf_deinit(&text);
+}
+
+struct mt_error *mt_row_answer(struct mt_call *call, const struct mt_image *image, const struct mt_rows *rows, enum mt_rows_of of,
+                               size_t shown) {
+    struct mt_emitter *emitter = &call->emitter;
+    enum mt_column_kind kind = rows->by == MT_BY_FILE                                    ? MT_COLUMN_PATH
+                               : rows->by == MT_BY_THREAD || rows->by == MT_BY_ALLOCATOR ? MT_COLUMN_TEXT
+                                                                                         : MT_COLUMN_STACK;
+    const struct mt_column columns[] = {
+        {MT_COLUMN_HANDLE, "#", NULL},
+        {MT_COLUMN_NUMBER, "bytes", "bytes"},
+        {MT_COLUMN_NUMBER, of == MT_ROWS_PEAK ? "alive now" : NULL, "live_bytes"},
+        {MT_COLUMN_NUMBER, "blocks", "blocks"},
+        {kind, group_title(rows->by), rows->by == MT_BY_STACK ? "stack" : NULL},
+    };
+    struct mt_frame_list list = {0};
+    struct mt_error *error = NULL;
+    uint64_t omitted = 0;
+    mt_emit_table_begin(emitter, "rows", columns, sizeof columns / sizeof columns[0]);
+    for (size_t i = 0; i < shown && !error; i++) {
+        const struct mt_row *row = &rows->rows[i];
+        const struct mt_amount *amount = amount_of(row, of);
+        size_t number = 0;
+        mt_emit_row_begin(emitter, MT_ROW_BOTH);
+        bool ok = emitter->json || number_row(call, row, of, &number);
+        mt_emit_cell_number(emitter, number);
+        mt_emit_cell_number(emitter, amount->bytes);
+        mt_emit_cell_number(emitter, row->live.bytes);
+        mt_emit_cell_number(emitter, amount->blocks);
+        mt_emit_unsigned(emitter, "live_blocks", row->live.blocks);
+        ok = ok && emit_group(emitter, image, row, rows->by, &list);
+        emit_origin(emitter, image, row);
+        emit_sample(emitter, row);
+        mt_emit_row_end(emitter);
+        error = ok && mt_emitter_ok(emitter) ? mt_watch_poll(&call->watch, "writing rows") : &mt_error_no_memory;
+    }
+    mt_frame_list_deinit(&list);
+    if (error)
+        return error;
+    for (size_t i = shown; i < rows->count; i++)
+        omitted += amount_of(&rows->rows[i], of)->bytes;
+    if (shown < rows->count)
+        emit_rest(call, rows, of, shown);
+    mt_emit_table_end(emitter);
+    if (shown < rows->count) {
+        mt_emit_begin(emitter, "omitted", '{');
+        mt_emit_unsigned(emitter, "rows", rows->count - shown);
+        mt_emit_unsigned(emitter, "bytes", omitted);
+        mt_emit_end(emitter, '}');
+    }
+    return NULL;
+}

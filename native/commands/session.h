@@ -1,0 +1,32 @@
+/* A session as commands see it: the debugger behind it, its target at this stop, and the rows that were numbered. */
+#ifndef MEMTRACE_COMMANDS_SESSION_H
+#define MEMTRACE_COMMANDS_SESSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "commands/command.h"
+#include "commands/handles.h"
+#include "memtrace.h"
+
+/* NULL on a command line without a debugger. */
+const struct mt_host *mt_session_debugger(const struct mt_session *session);
+/* Asks the debugger; on the command line, says what the session was opened on. */
+struct mt_error *mt_session_describe(struct mt_session *session, struct mt_host_description *ret);
+/* Where libmemtrace-recorder.so lies. */
+const char *mt_session_library_directory(const struct mt_session *session);
+/* Values of the user's environment that `record` has replaced and `record stop` restores. */
+struct mt_session_environment {
+    bool armed;
+    char *preload; /* the user's own LD_PRELOAD and MEMTRACE_LEVEL; NULL: none */
+    char *level;
+};
+struct mt_session_environment *mt_session_environment(struct mt_session *session);
+/* The rows numbered at this stop. */
+struct mt_handles *mt_session_handles(struct mt_session *session);
+/* Bytes that the target's mappings describe, and how many of them it holds; false: unknown. */
+bool mt_session_share(struct mt_target *target, uint64_t *ret_described, uint64_t *ret_held);
+/* What was read from the target is no longer so: we have written to it. */
+void mt_session_forget_image(struct mt_session *session);
+
+#endif

@@ -1,0 +1,370 @@
+"""The one ctypes binding of libmemtrace.so, shared by gdb/memtrace.py and lldb/memtrace_lldb.py.
+
+An adapter derives from Host, says what its debugger can do, and hands whole command lines to a Door. Parsing, analysis
+and formatting happen in the library (native/memtrace.h is the contract that this file mirrors).
+
+Standard library only: this runs in the Python that is embedded in a debugger.
+"""
+
+import ctypes
+import os
+import sys
+import time
+
+ABI = 1
+
+NONE, LIVE, CORE, REMOTE = range(4)  # enum mt_host_kind
+READ, WRITE, EXECUTE = 1, 2, 4  # flags of a region
+
+SUCCESS, INTERRUPTED, FAILED = 0, 1, -1  # what a callback returns
+
+PAGE = 4096
+PROGRESS_INTERVAL = 0.25  # seconds: a console line is rewritten at most four times a second
+
+
+class DoorError(Exception):
+    """The library can't be used; the text is one line that says what to do."""
+
+
+class HostError(Exception):
+    """The debugger refused a request: an everyday answer (unreadable memory, no such symbol), told to the library as a
+    failure and not reported as a defect."""
+
+
+class Description:
+    """What the debugger has in its hands: struct mt_host_description."""
+
+    def __init__(self, kind=NONE, pid=0, running=False, local=False, generation=0, executable=None, core=None):
+        self.kind = kind
+        self.pid = pid
+        self.running = running
+        self.local = local
+        self.generation = generation
+        self.executable = executable
+        self.core = core
+
+
+class Host:
+    """What an adapter overrides. A method raises HostError when its debugger can't do it."""
+
+    def describe(self):
+        return Description()
+
+    def read(self, address, size):
+        """The bytes from `address` on, at most `size`. Fewer, none or HostError: something there can't be read."""
+        raise HostError("not offered")
+
+    def write(self, address, data):
+        """The number of bytes written."""
+        raise HostError("not offered")
+
+    def find_symbol(self, name):
+        """The address of it."""
+        raise HostError("not offered")
+
+    def regions(self):
+        """(start, end, flags, path or None) of each mapping."""
+        raise HostError("not offered")
+
+    def evaluate(self, expression):
+        """An expression of the user to an address."""
+        raise HostError("not offered")
+
+    def set_environment(self, name, value):
+        """Of the next run; None takes the name out."""
+        raise HostError("not offered")
+
+    def get_environment(self, name):
+        """What the next run would find; None: nothing."""
+        return None
+
+    def width(self):
+        """Columns; 0: unlimited."""
+        return 0
+
+    def is_interactive(self):
+        """Whether somebody looks on: the library then shows progress and hints. Asked once."""
+        return False
+
+    def progress(self, line):
+        """One line on the console; None erases it."""
+
+    def interrupted(self):
+        return False
+
+    def set_variable(self, name, value):
+        raise HostError("not offered")
+
+
+_I32, _U32, _U64 = ctypes.c_int32, ctypes.c_uint32, ctypes.c_uint64
+_POINTER, _STRING = ctypes.c_void_p, ctypes.c_char_p
+
+
+class _Description(ctypes.Structure):
+    _fields_ = [
+        ("kind", _I32),
+        ("pid", _I32),
+        ("running", _I32),
+        ("local", _I32),
+        ("generation", _U64),
+        ("executable", _STRING),
+        ("core", _STRING),
+    ]
+
+
+_RESULT = ctypes.POINTER(_U64)
+_EMIT = ctypes.CFUNCTYPE(None, _POINTER, _U64, _U64, _U32, _STRING)
+
+# struct mt_host, in its order: name, prototype, what the library gets when the call fails, and when the user
+# interrupts.
+_CALLBACKS = [
+    ("describe", ctypes.CFUNCTYPE(_I32, _POINTER, ctypes.POINTER(_Description)), FAILED, INTERRUPTED),
+    ("read", ctypes.CFUNCTYPE(_I32, _POINTER, _U64, _POINTER, _U64, _RESULT), FAILED, INTERRUPTED),
+    ("write", ctypes.CFUNCTYPE(_I32, _POINTER, _U64, _POINTER, _U64, _RESULT), FAILED, INTERRUPTED),
+    ("find_symbol", ctypes.CFUNCTYPE(_I32, _POINTER, _STRING, _RESULT), FAILED, INTERRUPTED),
+    ("regions", ctypes.CFUNCTYPE(_I32, _POINTER, _EMIT, _POINTER), FAILED, INTERRUPTED),
+    ("evaluate", ctypes.CFUNCTYPE(_I32, _POINTER, _STRING, _RESULT), FAILED, INTERRUPTED),
+    ("set_environment", ctypes.CFUNCTYPE(_I32, _POINTER, _STRING, _STRING), FAILED, INTERRUPTED),
+    # Returns an address, not a c_char_p: ctypes would not keep a returned bytes object alive.
+    ("get_environment", ctypes.CFUNCTYPE(_POINTER, _POINTER, _STRING), None, None),
+    ("width", ctypes.CFUNCTYPE(_I32, _POINTER), 0, 0),
+    ("progress", ctypes.CFUNCTYPE(None, _POINTER, _STRING), None, None),
+    ("interrupted", ctypes.CFUNCTYPE(_I32, _POINTER), 0, 1),
+    ("set_variable", ctypes.CFUNCTYPE(_I32, _POINTER, _STRING, _U64), FAILED, INTERRUPTED),
+]
+
+
+class _HostTable(ctypes.Structure):
+    _fields_ = [("context", _POINTER)] + [(name, prototype) for name, prototype, _, _ in _CALLBACKS]
+
+
+_SIGNATURES = [
+    ("mt_version", _STRING, []),
+    ("mt_session_create", _POINTER, [ctypes.POINTER(_HostTable), _STRING]),
+    ("mt_session_run", _POINTER, [_POINTER, _STRING]),
+    ("mt_answer_status", _I32, [_POINTER]),
+    ("mt_answer_text", _POINTER, [_POINTER]),
+    ("mt_answer_length", ctypes.c_size_t, [_POINTER]),
+    ("mt_command_count", ctypes.c_size_t, []),
+    ("mt_command_name", _STRING, [ctypes.c_size_t]),
+    ("mt_command_summary", _STRING, [ctypes.c_size_t]),
+    ("mt_command_help", _STRING, [ctypes.c_size_t]),
+    ("mt_complete", _STRING, [_POINTER, _STRING]),
+]
+
+
+def _text(value):
+    return value.decode("utf-8", "surrogateescape")
+
+
+def _bytes(value):
+    return None if value is None else value.encode("utf-8", "surrogateescape")
+
+
+def library_path(adapter_file):
+    """libmemtrace.so for the adapter in `adapter_file`: $MEMTRACE_LIBRARY, or the build beside the adapter."""
+    chosen = os.environ.get("MEMTRACE_LIBRARY")
+    path = chosen or os.path.join(os.path.dirname(os.path.realpath(adapter_file)), "..", "build", "libmemtrace.so")
+    path = os.path.realpath(path)
+    if not os.path.isfile(path):
+        advice = "set MEMTRACE_LIBRARY to libmemtrace.so" if chosen else "run `make`, or set MEMTRACE_LIBRARY"
+        raise DoorError("memtrace: no library at %s: %s" % (path, advice))
+    return path
+
+
+class Library:
+    """The loaded libmemtrace.so, and its command table."""
+
+    def __init__(self, path):
+        self.directory = os.path.dirname(path)
+        try:
+            self.calls = ctypes.CDLL(path, mode=os.RTLD_LOCAL | os.RTLD_NOW)
+            self.calls.mt_abi.restype, self.calls.mt_abi.argtypes = ctypes.c_uint, []
+            abi = self.calls.mt_abi()
+        except (OSError, AttributeError) as problem:
+            raise DoorError("memtrace: can't load %s: %s" % (path, problem)) from None
+        if abi != ABI:
+            mismatch = "memtrace: %s has interface %d, this adapter speaks %d: use the two of one build"
+            raise DoorError(mismatch % (path, abi, ABI))
+        for name, result, arguments in _SIGNATURES:
+            call = getattr(self.calls, name)
+            call.restype, call.argtypes = result, arguments
+
+    def commands(self):
+        """(name, summary, help) of each command; a subcommand's name has a space."""
+        calls = self.calls
+        return [
+            (_text(calls.mt_command_name(i)), _text(calls.mt_command_summary(i)), _text(calls.mt_command_help(i)))
+            for i in range(calls.mt_command_count())
+        ]
+
+
+class Door:
+    """One session of the library behind one debugger."""
+
+    def __init__(self, library, host):
+        self._library = library
+        self._calls = library.calls
+        self._host = host
+        self._problem = None
+        self._progress_shown_at = None
+        self._kept = {}  # strings that the library may look at until the next call
+        self._table = _HostTable()  # also keeps the callbacks alive
+        for name, prototype, failed, stopped in _CALLBACKS:
+            if name != "progress" or host.is_interactive():
+                setattr(self._table, name, prototype(self._guarded(name, failed, stopped)))
+        self._session = self._calls.mt_session_create(ctypes.byref(self._table), os.fsencode(library.directory))
+        if not self._session:
+            raise DoorError("memtrace: no memory for a session")
+
+    def run(self, command_line):
+        """(True and the answer, or False and the error's one line)."""
+        self._problem = None
+        self._progress_shown_at = None
+        unraisable, sys.unraisablehook = sys.unraisablehook, self._keep_interruption
+        try:
+            answer = self._calls.mt_session_run(self._session, _bytes(command_line))
+        finally:
+            sys.unraisablehook = unraisable
+        text = _text(ctypes.string_at(self._calls.mt_answer_text(answer), self._calls.mt_answer_length(answer)))
+        answered = self._calls.mt_answer_status(answer) == 0
+        problem, self._problem = self._problem, None
+        # The library words an interruption itself; a defect of the adapter must not look like a fact about the process.
+        if problem is not None and (answered or not isinstance(problem, KeyboardInterrupt)):
+            raise problem
+        return answered, text
+
+    def complete(self, line):
+        """Whole words for the last word of a half-typed line."""
+        candidates = self._calls.mt_complete(self._session, _bytes(line))
+        return _text(candidates).split("\n") if candidates else []
+
+    # The callbacks. ctypes swallows what escapes from one and hands the library a stale value, so nothing may escape;
+    # an output is set last, so that a callback that died half-way is a failure to the library.
+
+    def _keep_interruption(self, unraisable):
+        # Python may raise a Ctrl-C on the very entry of a callback, before any `try`: this is where it then turns up.
+        if issubclass(unraisable.exc_type, KeyboardInterrupt):
+            self._problem = KeyboardInterrupt()
+        else:
+            sys.__unraisablehook__(unraisable)
+
+    def _guarded(self, name, failed, stopped):
+        method = getattr(self, "_" + name)
+
+        def callback(context, *arguments):
+            try:
+                return method(*arguments)
+            except HostError:
+                return failed
+            except KeyboardInterrupt as interruption:
+                self._problem = interruption
+                return stopped
+            except BaseException as problem:
+                self._problem = self._problem or problem
+                return failed
+
+        return callback
+
+    def _describe(self, ret):
+        description = self._host.describe()
+        self._kept["executable"], self._kept["core"] = _bytes(description.executable), _bytes(description.core)
+        ret[0] = _Description(
+            description.kind,
+            description.pid,
+            int(description.running),
+            int(description.local),
+            description.generation & 0xFFFFFFFFFFFFFFFF,
+            self._kept["executable"],
+            self._kept["core"],
+        )
+        return SUCCESS
+
+    def _read(self, address, buffer, size, ret_got):
+        data = self._read_all(address, size) or self._read_up_to_hole(address, size)
+        ctypes.memmove(buffer, data, len(data))
+        ret_got[0] = len(data)
+        return SUCCESS if data else FAILED
+
+    def _read_all(self, address, size):
+        try:
+            return self._host.read(address, size)[:size]
+        except HostError:
+            return b""
+
+    def _read_up_to_hole(self, address, size):
+        """For debuggers that read all or nothing: page by page, in steps that double while they succeed."""
+        readable = bytearray()
+        step = PAGE - address % PAGE
+        while step and len(readable) < size:
+            data = self._read_all(address + len(readable), min(step, size - len(readable)))
+            readable += data
+            step = step * 2 if data else step // 2 // PAGE * PAGE
+        return bytes(readable)
+
+    def _write(self, address, buffer, size, ret_put):
+        ret_put[0] = self._host.write(address, ctypes.string_at(buffer, size))
+        return SUCCESS
+
+    def _find_symbol(self, name, ret):
+        ret[0] = self._host.find_symbol(_text(name))
+        return SUCCESS
+
+    def _regions(self, emit, cookie):
+        for start, end, flags, path in self._host.regions():
+            emit(cookie, start, end, flags, _bytes(path))
+        return SUCCESS
+
+    def _evaluate(self, expression, ret):
+        ret[0] = self._host.evaluate(_text(expression)) & 0xFFFFFFFFFFFFFFFF
+        return SUCCESS
+
+    def _set_environment(self, name, value):
+        self._host.set_environment(_text(name), None if value is None else _text(value))
+        return SUCCESS
+
+    def _get_environment(self, name):
+        value = self._host.get_environment(_text(name))
+        if value is None:
+            return None
+        self._kept["environment"] = ctypes.create_string_buffer(_bytes(value))
+        return ctypes.addressof(self._kept["environment"])
+
+    def _width(self):
+        return self._host.width()
+
+    def _progress(self, line):
+        now = time.monotonic()
+        if line is None:
+            if self._progress_shown_at is not None:
+                self._progress_shown_at = None
+                self._host.progress(None)
+        elif self._progress_shown_at is None or now - self._progress_shown_at >= PROGRESS_INTERVAL:
+            self._progress_shown_at = now
+            self._host.progress(_text(line))
+
+    def _interrupted(self):
+        return int(isinstance(self._problem, KeyboardInterrupt) or self._host.interrupted())
+
+    def _set_variable(self, name, value):
+        self._host.set_variable(_text(name), value)
+        return SUCCESS
+
+
+def process_status(pid):
+    """{field: value} of /proc/PID/status; empty when there is no such process."""
+    try:
+        with open("/proc/%d/status" % pid, encoding="utf-8", errors="replace") as status:
+            return {name: value.strip() for name, _, value in (line.partition(":") for line in status)}
+    except OSError:
+        return {}
+
+
+def is_held_by(pid, is_tracer):
+    """Whether the local process `pid` is stopped by a tracer that `is_tracer(tracer's pid)` recognizes.
+
+    A debugger's pid alone proves nothing: that of a core or of a remote process may by chance be a local one's.
+    """
+    status = process_status(pid)
+    tracer = int(status.get("TracerPid", "0"))
+    return status.get("State", "").startswith("t") and tracer != 0 and is_tracer(tracer)

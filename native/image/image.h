@@ -1,0 +1,293 @@
+/* The recorder's image: the memory layout that the recorder keeps inside the recorded process and that
+ * readers decode from outside, live or from a core file.  docs/image-format.md describes it for people who
+ * write another reader; this header is the authority.
+ *
+ * Rules that both sides rely on:
+ *  - Everything is little-endian x86-64; every pointer is an absolute address in the recorded process.
+ *  - The header is the exported symbol `memtrace_image`: page-aligned data of the recorder library.  A reader
+ *    without symbols finds it by MT_IMAGE_MAGIC at a page boundary of any writable mapping; `self` must equal
+ *    the address where it was found.
+ *  - `major` changes when an old reader would misread; `minor` when fields or records were only appended.
+ *    Records are read with the stride that the header gives, so records may grow at their end.
+ *  - All memory is private and anonymous (or the library's own dirty data), so every kind of core holds it.
+ *  - At every instruction of the recorder the following holds, so that a stop anywhere can be read:
+ *      * a record below its pool's `count` is complete;
+ *      * the composition of the peak is exact: for every site, the values at the peak are (peak_bytes,
+ *        peak_blocks) if its `epoch` equals the shard's, else (bytes, blocks).  The commit of a new peak is the
+ *        single store of a new shard epoch, so a reader sums the sites and trusts that sum;
+ *      * a live block appears at least once in the shadow, the block table or a thread's in-flight descriptor;
+ *        readers drop duplicates by address;
+ *      * a thread inside an event has `operation` set; what it is about to do may or may not have happened.
+ */
+#ifndef MEMTRACE_IMAGE_H
+#define MEMTRACE_IMAGE_H
+
+#include <stdint.h>
+
+#define MT_IMAGE_MAGIC "memtrace image\n" /* 16 bytes with its terminating NUL */
+#define MT_IMAGE_SYMBOL "memtrace_image"
+#define MT_STOP_HOOK_SYMBOL "memtrace_stop_hook"
+#define MT_IMAGE_MAJOR 1
+#define MT_IMAGE_MINOR 0
+
+enum mt_level { MT_LEVEL_NONE = 0, MT_LEVEL_HEAP = 1, MT_LEVEL_OBJECTS = 2 };
+
+/* `state` of the header. */
+enum mt_recording {
+    MT_RECORDING_NEVER = 0, /* loaded, and has not recorded yet */
+    MT_RECORDING_ON = 1,
+    MT_RECORDING_STOPPED = 2, /* everything recorded stays readable as it was at the stop */
+    MT_RECORDING_DORMANT = 3, /* loaded into a process that it was not meant for: only passes calls through */
+};
+
+/* `request`: written by a debugger while the process is stopped, obeyed and reset to 0 at the entry of the next
+ * event of any thread. `request_argument`: for START the level. MARK: nothing can have happened between the stop at
+ * which it was written and the event that obeys it, so the mark shows the moment of the stop. */
+enum mt_request { MT_REQUEST_NONE = 0, MT_REQUEST_START = 1, MT_REQUEST_STOP = 2, MT_REQUEST_MARK = 3 };
+
+/* What the process's Python is to the recorder. */
+enum mt_python_state {
+    MT_PYTHON_NONE = 0,        /* no CPython seen */
+    MT_PYTHON_FOUND = 1,       /* seen; frames not yet proven because none has run */
+    MT_PYTHON_PROVEN = 2,      /* the self-test at the first frame passed: stacks are recorded */
+    MT_PYTHON_UNSUPPORTED = 3, /* version or flavour without a layout: native allocations only */
+    MT_PYTHON_REFUSED = 4,     /* the self-test failed: `python_problem` says at what; no stacks */
+};
+
+/* Who was asked for the memory. Values are stable: they are in files. */
+enum mt_allocator {
+    MT_ALLOCATOR_NONE = 0,
+    MT_MALLOC = 1,
+    MT_CALLOC = 2,
+    MT_REALLOC = 3,
+    MT_REALLOCARRAY = 4,
+    MT_POSIX_MEMALIGN = 5,
+    MT_ALIGNED_ALLOC = 6,
+    MT_MEMALIGN = 7,
+    MT_VALLOC = 8,
+    MT_PVALLOC = 9,
+    MT_MMAP = 10,
+    MT_MREMAP = 11,
+    MT_SBRK = 12,
+    MT_PYMEM_RAW_MALLOC = 16,
+    MT_PYMEM_RAW_CALLOC = 17,
+    MT_PYMEM_RAW_REALLOC = 18,
+    MT_PYMEM_MALLOC = 19,
+    MT_PYMEM_CALLOC = 20,
+    MT_PYMEM_REALLOC = 21,
+    MT_PYOBJECT_MALLOC = 22,
+    MT_PYOBJECT_CALLOC = 23,
+    MT_PYOBJECT_REALLOC = 24,
+    MT_ALLOCATOR_COUNT = 25,
+};
+
+/* A growing array of fixed-size records that never move. Record i (0-based) is at
+ *   *(uint64_t *)(directory + 8 * (i >> chunk_shift)) + (i & ((1 << chunk_shift) - 1)) * stride
+ * `directory` may be replaced by a longer copy; entries never change. */
+struct mt_pool_ref {
+    uint64_t directory;
+    uint32_t stride;
+    uint32_t chunk_shift;
+    uint64_t count;
+};
+
+/* Stack node: a path of Python frames, outermost first, ends here. Record 0 of the pool is the empty stack
+ * (no Python frame); its fields are 0. */
+struct mt_stack_node {
+    uint32_t parent; /* node index; 0: this is an outermost frame */
+    uint32_t code;   /* index into the code pool */
+    uint32_t line;   /* line number of the instruction being executed; 0: unknown */
+    uint32_t sites;  /* first site of this node + 1; 0: none (the recorder's own list) */
+};
+
+/* A function's identity, copied at first sight. Strings are offsets into the string pool. */
+struct mt_code {
+    uint32_t file;
+    uint32_t function; /* qualified name from 3.11, plain name before */
+    uint32_t first_line;
+    uint32_t reserved;
+};
+
+/* Everything allocated by one (stack, thread, allocator, generation). Record 0 is never used.
+ * state 0: free for reuse (all numbers are 0 to a reader), 1: in use. */
+struct mt_site {
+    uint32_t stack;
+    uint16_t thread; /* index into the thread pool */
+    uint8_t allocator;
+    uint8_t state;
+    uint64_t epoch;
+    int64_t bytes;      /* live now */
+    int64_t peak_bytes; /* see the rule at the top */
+    uint32_t blocks;
+    uint32_t peak_blocks;
+    uint32_t generation;
+    uint32_t next; /* next site of the same node + 1 (the recorder's own list) */
+};
+
+/* `operation` of a thread. */
+enum mt_operation {
+    MT_IDLE = 0,
+    MT_OP_ALLOCATE = 1,
+    MT_OP_FREE = 2,
+    MT_OP_REALLOCATE = 3, /* the old block is out of the tables, lives in the descriptor and still counts */
+    MT_OP_SETTLE = 4,     /* its successor `new_address` is being entered; when it is in the tables, the old is gone */
+};
+
+/* One thread that has allocated. Slots of dead threads are used again when nothing of theirs lives.
+ * The recorder keeps private fields behind these; the pool's stride covers them. */
+struct mt_thread {
+    uint32_t tid;
+    uint32_t state;       /* 0 free, 1 in use */
+    char name[16];        /* the kernel's name of the thread, as last seen */
+    uint64_t start_event; /* `events` when it was first seen */
+    uint32_t last_site;   /* site of its last allocation; 0: none */
+    uint32_t peak_site;   /* the same at the peak, if peak_epoch equals the shard's epoch; else last_site */
+    uint64_t peak_epoch;
+    /* in-flight descriptor */
+    uint32_t operation;
+    uint32_t site;    /* of the old block, for REALLOCATE and SETTLE */
+    uint64_t address; /* old block */
+    uint64_t size;    /* its requested bytes */
+    uint64_t new_address;
+};
+
+/* Block table: pages of MT_TABLE_SLOTS slots; slot 0 of each page is the recorder's own. A slot with key 0 is empty.
+ *   key   = address | (size >> 32) << 48
+ *   value = (uint64_t)site << 32 | (size & 0xffffffff)
+ * value is written before key; pages are records of the `table_pages` pool (8-byte addresses of pages). */
+#define MT_TABLE_SLOTS 256
+struct mt_table_slot {
+    uint64_t key;
+    uint64_t value;
+};
+#define MT_SLOT_ADDRESS(key) ((key)&0xffffffffffffULL)
+#define MT_SLOT_SIZE(key, value) (((key) >> 48 << 32) | ((value)&0xffffffffULL))
+#define MT_SLOT_SITE(value) ((uint32_t)((value) >> 32))
+
+/* Shadow: one 32-bit slot for every 16 bytes of address space, reached by a three-level radix tree, for blocks of at
+ * most MT_SHADOW_MAX bytes that start at a 16-byte boundary.  slot = site << 7 | size; 0: no block starts here.
+ * Bits of an address: root index 46..36, middle 35..25, bottom 24..14, slot 13..4.
+ * root and middle entries are addresses of the next table (0: none); a bottom entry is
+ * leaf address | live slots << 48. */
+#define MT_SHADOW_MAX 127
+#define MT_SHADOW_SIZE_BITS 7
+#define MT_SHADOW_ENTRIES 2048    /* of root, middle and bottom tables */
+#define MT_SHADOW_LEAF_SLOTS 1024 /* a leaf is 4 KiB and covers 16 KiB */
+#define MT_SHADOW_LEAF_SHIFT 14
+#define MT_SHADOW_BOTTOM_SHIFT 25
+#define MT_SHADOW_MIDDLE_SHIFT 36
+#define MT_SHADOW_LEAF(entry) ((entry)&0xffffffffffffULL)
+
+/* Address ranges that came from the kernel (mmap, mremap, sbrk). state 0: record unused. */
+struct mt_range {
+    uint64_t start;
+    uint64_t end; /* requested end, not rounded to a page: bytes = end - start */
+    uint32_t site;
+    uint32_t state;
+    uint32_t links[2]; /* the recorder's own tree */
+    uint64_t priority; /* the recorder's own */
+};
+
+/* Counts of one shard. Blocks are sharded by address; today there is one shard. */
+struct mt_shard {
+    uint32_t lock;
+    uint32_t reserved;
+    uint64_t epoch; /* see the rule at the top; starts at 1 */
+    int64_t live_bytes;
+    int64_t live_blocks;
+    int64_t peak_bytes;
+    uint64_t peak_event;  /* `events` at the peak */
+    uint64_t peak_time;   /* CLOCK_MONOTONIC ns, as of the last clock sample before it */
+    uint32_t peak_thread; /* thread slot that set the peak */
+    uint32_t reserved2;
+    /* the resettable peak of marks and steps; same rule with its own epoch and a parallel site pool */
+    uint64_t window_epoch;
+    int64_t window_peak_bytes;
+    struct mt_pool_ref window_sites; /* directory 0: none */
+    uint64_t events;                 /* recorded births, deaths and moves */
+    uint64_t frees_ignored;          /* of blocks that were not recorded (older than the recording) */
+    struct mt_pool_ref table_pages;  /* of uint64_t */
+    uint64_t shadow_root;
+    struct mt_pool_ref ranges;
+};
+
+enum mt_drop { MT_DROP_SIGNAL, MT_DROP_MEMORY, MT_DROP_LIMIT, MT_DROP_KINDS = 8 };
+
+/* What was alive when a mark was set. The last MT_MARKS_KEPT are kept: mark n is record n % MT_MARKS_KEPT. The blocks
+ * that are born after it carry its generation. */
+#define MT_MARKS_KEPT 16
+#define MT_MARK_NAME 32
+struct mt_mark {
+    uint32_t generation; /* 1 for the first mark of a session; 0: record unused or being rewritten */
+    uint32_t reserved;
+    char name[MT_MARK_NAME]; /* NUL-terminated; empty: none was given */
+    uint64_t event;          /* `events` when it was set */
+    uint64_t time;           /* CLOCK_MONOTONIC ns */
+    int64_t live_bytes;
+    int64_t live_blocks;
+    uint64_t sums; /* address of sum_count struct mt_mark_sum */
+    uint64_t sum_count;
+    uint64_t sum_capacity; /* the recorder's own */
+};
+struct mt_mark_sum {
+    uint32_t stack;
+    uint16_t thread;
+    uint8_t allocator;
+    uint8_t reserved;
+    uint32_t generation;
+    uint32_t blocks;
+    int64_t bytes;
+};
+
+struct mt_image_header {
+    char magic[16];
+    uint16_t major;
+    uint16_t minor;
+    uint32_t header_size;
+    uint64_t self;
+    uint32_t pid;
+    uint32_t state;      /* enum mt_recording */
+    uint32_t level;      /* enum mt_level */
+    uint32_t generation; /* bumped by a mark; starts at 0 */
+    uint64_t session;    /* counts starts of recording */
+    /* written by the debugger */
+    uint32_t request;
+    uint32_t request_argument;
+    uint64_t stop_heap_bytes; /* stop words: 0 is off. Reserved for memory breakpoints */
+    uint64_t stop_allocation_bytes;
+    uint64_t stop_peak_above;
+    uint64_t stop_free_address;
+    uint64_t stop_reserved[4];
+    uint64_t stop_hook; /* address of memtrace_stop_hook */
+    /* clocks */
+    uint64_t start_realtime;  /* CLOCK_REALTIME ns when recording began */
+    uint64_t start_monotonic; /* CLOCK_MONOTONIC ns at the same moment */
+    uint64_t clock_monotonic; /* last clock sample */
+    uint64_t clock_event;     /* `events` at that sample */
+    /* Python */
+    uint32_t python_version; /* PY_VERSION_HEX; 0: none */
+    uint32_t python_state;   /* enum mt_python_state */
+    uint32_t python_free_threaded;
+    uint32_t python_rewrapped; /* times the allocator tables were found replaced and were wrapped again */
+    char python_problem[96];   /* for UNSUPPORTED and REFUSED: one line; NUL-terminated */
+    /* health */
+    uint64_t dropped[MT_DROP_KINDS]; /* events not recorded, by enum mt_drop */
+    uint64_t recorder_bytes;         /* mapped by the recorder for its own use */
+    uint64_t reserved_bytes;         /* PROT_NONE reservations made through us, outside the totals */
+    uint64_t file_map_bytes;         /* file mappings made through us, outside the totals */
+    /* pools */
+    uint64_t strings; /* byte pool: directory of chunks of 1 << string_chunk_shift bytes; a string never
+                       * crosses a chunk, and is NUL-terminated UTF-8 */
+    uint32_t string_chunk_shift;
+    uint32_t shard_count;
+    uint64_t string_bytes;
+    struct mt_pool_ref codes;
+    struct mt_pool_ref stacks;
+    struct mt_pool_ref sites;
+    struct mt_pool_ref threads;
+    struct mt_pool_ref marks;        /* MT_MARKS_KEPT records of struct mt_mark once a mark was set; else none */
+    char request_name[MT_MARK_NAME]; /* for MARK: its name, NUL-terminated; written before `request` */
+    struct mt_shard shards[1];       /* shard_count of them */
+};
+
+#endif

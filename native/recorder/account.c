@@ -1,0 +1,314 @@
+#include "recorder/account.h"
+
+#include <sys/mman.h>
+
+#include "recorder/memory.h"
+#include "recorder/python.h"
+#include "recorder/ranges.h"
+#include "recorder/shadow.h"
+#include "recorder/sites.h"
+#include "recorder/table.h"
+
+#define CLOCK_EVERY 256u
+#define NAME_EVERY 4096u
+
+bool mt_account_init(void) {
+    struct mt_shard *shard = mt_shard();
+    mt_pool_init(&shard->table_pages, sizeof(uint64_t), 9);
+    mt_pool_init(&shard->ranges, sizeof(struct mt_range), 6);
+    shard->shadow_root = (uint64_t)mt_shadow_root;
+    shard->epoch = 1;
+    shard->window_epoch = 1;
+    return mt_threads_init() && mt_sites_init();
+}
+
+void mt_account_clear(void) {
+    struct mt_shard *shard = mt_shard();
+    mt_shadow_clear();
+    mt_table_clear();
+    mt_ranges_clear();
+    mt_sites_clear();
+    shard->epoch++;
+    shard->live_bytes = shard->live_blocks = shard->peak_bytes = 0;
+    shard->peak_event = shard->peak_time = shard->events = shard->frees_ignored = 0;
+    shard->peak_thread = 0;
+    for (unsigned i = 0; i < MT_DROP_KINDS; i++)
+        memtrace_image.dropped[i] = 0;
+}
+
+static inline void drop(enum mt_drop why) {
+    memtrace_image.dropped[why]++;
+}
+
+static void sample_clock(struct mt_self *self) {
+    memtrace_image.clock_monotonic = mt_clock_monotonic();
+    memtrace_image.clock_event = mt_shard()->events;
+    if ((memtrace_image.clock_event & (NAME_EVERY - 1)) == 0)
+        mt_self_refresh_name(self);
+}
+
+/* Changes a site's numbers, with the ones of the peak kept aside first. The order of the stores is the reader's: the
+ * epoch says that the kept numbers are whole. */
+static inline void change_site(struct mt_shard *shard, uint32_t index, int64_t bytes, int32_t blocks) {
+    struct mt_site *site = mt_site_at(index);
+    if (site->epoch != shard->epoch) {
+        site->peak_bytes = site->bytes;
+        site->peak_blocks = site->blocks;
+        __atomic_store_n(&site->epoch, shard->epoch, __ATOMIC_RELEASE);
+    }
+    site->bytes += bytes;
+    site->blocks += (uint32_t)blocks;
+    shard->live_blocks += blocks;
+}
+
+static inline void note_allocation(struct mt_shard *shard, struct mt_self *self, uint32_t site) {
+    struct mt_thread *thread = &self->image;
+    if (thread->peak_epoch != shard->epoch) {
+        thread->peak_site = thread->last_site;
+        __atomic_store_n(&thread->peak_epoch, shard->epoch, __ATOMIC_RELEASE);
+    }
+    thread->last_site = site;
+}
+
+/* Closes an event with the net change of all it touched. */
+static inline void commit(struct mt_shard *shard, struct mt_self *self, int64_t bytes) {
+    shard->events++;
+    if (__builtin_expect((shard->events & (CLOCK_EVERY - 1)) == 0, 0))
+        sample_clock(self);
+    shard->live_bytes += bytes;
+    if (shard->live_bytes >= shard->peak_bytes) {
+        shard->peak_bytes = shard->live_bytes;
+        shard->peak_event = shard->events;
+        shard->peak_time = memtrace_image.clock_monotonic;
+        shard->peak_thread = self->index;
+        __atomic_store_n(&shard->epoch, shard->epoch + 1, __ATOMIC_RELEASE);
+    }
+}
+
+/* A block that is entered where one was still alive: its free was missed, so it ends here. */
+static inline int64_t end_missed(struct mt_shard *shard, uint32_t site, uint64_t size) {
+    change_site(shard, site, -(int64_t)size, -1);
+    return -(int64_t)size;
+}
+
+/* Enters a block into the shadow or the table. *ret_missed: the bytes of a block that ended by it, negative. */
+static inline bool enter(struct mt_shard *shard, uint64_t address, uint64_t size, uint32_t site, bool dense,
+                         int64_t *ret_missed) {
+    *ret_missed = 0;
+    if (dense && mt_shadow_fits(address, size, site)) {
+        bool ok;
+        uint32_t before = mt_shadow_insert(address, size, site, &ok);
+        if (__builtin_expect(before != 0, 0))
+            *ret_missed = end_missed(shard, before >> MT_SHADOW_SIZE_BITS, before & MT_SHADOW_MAX);
+        return ok;
+    }
+    struct mt_block before;
+    if (!mt_table_insert(&(struct mt_block){address, size, site}, &before))
+        return false;
+    if (__builtin_expect(before.site != 0, 0))
+        *ret_missed = end_missed(shard, before.site, before.size);
+    return true;
+}
+
+static inline struct mt_block block_of_slot(uint64_t address, uint32_t slot) {
+    return (struct mt_block){address, slot & MT_SHADOW_MAX, slot >> MT_SHADOW_SIZE_BITS};
+}
+
+static inline bool leave(uint64_t address, struct mt_block *ret) {
+    uint32_t slot = mt_shadow_remove(address);
+    if (slot != 0) {
+        *ret = block_of_slot(address, slot);
+        return true;
+    }
+    return mt_table_remove(address, ret);
+}
+
+static bool find(uint64_t address, struct mt_block *ret) {
+    uint32_t slot = mt_shadow_find(address);
+    if (slot != 0) {
+        *ret = block_of_slot(address, slot);
+        return true;
+    }
+    return mt_table_find(address, ret);
+}
+
+void mt_record_birth(struct mt_self *self, uint64_t address, uint64_t size, enum mt_allocator allocator, bool dense) {
+    struct mt_shard *shard = mt_shard();
+    uint32_t kept = mt_python_walk(self);
+    bool locked = mt_lock(self);
+    uint32_t site = mt_site_for(self, mt_python_stack(self, kept), allocator);
+    int64_t missed;
+    if (site != 0 && enter(shard, address, size, site, dense, &missed)) {
+        if (!dense)
+            memtrace_image.clock_monotonic = mt_clock_monotonic();
+        note_allocation(shard, self, site);
+        change_site(shard, site, (int64_t)size, 1);
+        commit(shard, self, (int64_t)size + missed);
+    } else {
+        drop(MT_DROP_MEMORY);
+    }
+    mt_unlock(self, locked);
+}
+
+static inline bool record_death(struct mt_self *self, uint64_t address) {
+    struct mt_shard *shard = mt_shard();
+    struct mt_block block;
+    if (!leave(address, &block))
+        return false;
+    change_site(shard, block.site, -(int64_t)block.size, -1);
+    commit(shard, self, -(int64_t)block.size);
+    return true;
+}
+
+void mt_record_death(struct mt_self *self, uint64_t address) {
+    bool locked = mt_lock(self);
+    if (!record_death(self, address))
+        mt_shard()->frees_ignored++;
+    mt_unlock(self, locked);
+}
+
+void mt_record_hidden_death(struct mt_self *self, uint64_t address) {
+    bool locked = mt_lock(self);
+    record_death(self, address);
+    mt_unlock(self, locked);
+}
+
+bool mt_record_move_begin(struct mt_self *self, uint64_t address) {
+    struct mt_thread *thread = &self->image;
+    struct mt_block block;
+    bool locked = mt_lock(self);
+    bool known = find(address, &block);
+    if (known) { /* into the descriptor first: at no instant is it nowhere */
+        thread->address = address;
+        thread->size = block.size;
+        thread->site = block.site;
+        __atomic_store_n(&thread->operation, MT_OP_REALLOCATE, __ATOMIC_RELEASE);
+        leave(address, &block);
+    }
+    mt_unlock(self, locked);
+    return known;
+}
+
+void mt_record_move_settle(struct mt_self *self, uint64_t address, uint64_t size, enum mt_allocator allocator,
+                           bool dense) {
+    struct mt_shard *shard = mt_shard();
+    struct mt_thread *thread = &self->image;
+    uint32_t kept = mt_python_walk(self);
+    bool locked = mt_lock(self);
+    uint32_t site = mt_site_for(self, mt_python_stack(self, kept), allocator);
+    int64_t missed;
+    thread->new_address = address;
+    __atomic_store_n(&thread->operation, MT_OP_SETTLE, __ATOMIC_RELEASE);
+    int64_t net = -(int64_t)thread->size;
+    if (site != 0 && enter(shard, address, size, site, dense, &missed)) {
+        net += (int64_t)size + missed;
+        note_allocation(shard, self, site);
+        change_site(shard, site, (int64_t)size, 1);
+        if (!dense)
+            memtrace_image.clock_monotonic = mt_clock_monotonic();
+    } else {
+        drop(MT_DROP_MEMORY);
+    }
+    change_site(shard, thread->site, -(int64_t)thread->size, -1);
+    commit(shard, self, net);
+    __atomic_store_n(&thread->operation, MT_OP_ALLOCATE, __ATOMIC_RELEASE);
+    mt_unlock(self, locked);
+}
+
+void mt_record_move_restore(struct mt_self *self) {
+    struct mt_thread *thread = &self->image;
+    int64_t missed;
+    bool locked = mt_lock(self);
+    if (!enter(mt_shard(), thread->address, thread->size, thread->site, thread->size <= MT_SHADOW_MAX, &missed))
+        drop(MT_DROP_MEMORY);
+    __atomic_store_n(&thread->operation, MT_OP_ALLOCATE, __ATOMIC_RELEASE);
+    mt_unlock(self, locked);
+}
+
+void mt_record_move_end(struct mt_self *self) {
+    struct mt_shard *shard = mt_shard();
+    struct mt_thread *thread = &self->image;
+    bool locked = mt_lock(self);
+    change_site(shard, thread->site, -(int64_t)thread->size, -1);
+    commit(shard, self, -(int64_t)thread->size);
+    __atomic_store_n(&thread->operation, MT_OP_FREE, __ATOMIC_RELEASE);
+    mt_unlock(self, locked);
+}
+
+/* What a cut of ranges did, summed up for the one commit that ends its event. */
+struct cut {
+    struct mt_shard *shard;
+    int64_t bytes;
+    bool any;
+};
+
+static void cut_site(void *context, uint32_t site, int64_t bytes, int32_t blocks) {
+    struct cut *cut = context;
+    change_site(cut->shard, site, bytes, blocks);
+    cut->bytes += bytes;
+    cut->any = true;
+}
+
+static void enter_range(struct cut *cut, struct mt_self *self, uint64_t address, uint64_t size, uint32_t site) {
+    memtrace_image.clock_monotonic = mt_clock_monotonic();
+    if (site != 0 && mt_ranges_insert(address, size, site)) {
+        note_allocation(cut->shard, self, site);
+        change_site(cut->shard, site, (int64_t)size, 1);
+        cut->bytes += (int64_t)size;
+    } else {
+        drop(MT_DROP_MEMORY);
+    }
+    commit(cut->shard, self, cut->bytes);
+}
+
+void mt_record_map(struct mt_self *self, uint64_t address, uint64_t size, enum mt_allocator allocator) {
+    struct cut cut = {.shard = mt_shard()};
+    uint32_t kept = mt_python_walk(self);
+    bool locked = mt_lock(self);
+    uint32_t site = mt_site_for(self, mt_python_stack(self, kept), allocator);
+    mt_ranges_remove(address, size, cut_site, &cut);
+    enter_range(&cut, self, address, size, site);
+    mt_unlock(self, locked);
+}
+
+static void unmap(struct mt_self *self, uint64_t address, uint64_t size) {
+    struct cut cut = {.shard = mt_shard()};
+    mt_ranges_remove(address, size, cut_site, &cut);
+    if (cut.any)
+        commit(cut.shard, self, cut.bytes);
+}
+
+void mt_record_unmap(struct mt_self *self, uint64_t address, uint64_t size) {
+    bool locked = mt_lock(self);
+    unmap(self, address, size);
+    mt_unlock(self, locked);
+}
+
+int mt_record_munmap(struct mt_self *self, void *address, size_t size, mt_munmap_call *call) {
+    bool locked = mt_lock(self);
+    int result = call(address, size);
+    if (result == 0)
+        unmap(self, (uint64_t)address, size);
+    mt_unlock(self, locked);
+    return result;
+}
+
+void *mt_record_mremap(struct mt_self *self, void *address, size_t old_size, size_t new_size, int flags, void *wanted,
+                       mt_mremap_call *call) {
+    struct cut cut = {.shard = mt_shard()};
+    uint32_t kept = mt_python_walk(self);
+    bool locked = mt_lock(self);
+    void *result = call(address, old_size, new_size, flags, wanted);
+    if (result != MAP_FAILED) {
+        mt_ranges_remove((uint64_t)address, old_size, cut_site, &cut);
+        bool known = cut.any; /* a mapping that was never recorded (a file, an older one) stays so */
+        mt_ranges_remove((uint64_t)result, new_size, cut_site, &cut);
+        if (known)
+            enter_range(&cut, self, (uint64_t)result, new_size,
+                        mt_site_for(self, mt_python_stack(self, kept), MT_MREMAP));
+        else if (cut.any)
+            commit(cut.shard, self, cut.bytes);
+    }
+    mt_unlock(self, locked);
+    return result;
+}

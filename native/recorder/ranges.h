@@ -1,0 +1,25 @@
+/* Address ranges got from the kernel: mmap, mremap, sbrk. They can be cut anywhere (munmap of a head, a tail, a middle,
+ * across two maps), so they live in an interval tree: a treap over records that never move. Readers scan the records
+ * and never follow the tree. The recorder's lock is held. */
+#ifndef MEMTRACE_RECORDER_RANGES_H
+#define MEMTRACE_RECORDER_RANGES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Bytes and pieces that an operation took from, or gave to, one site. */
+typedef void mt_range_change(void *context, uint32_t site, int64_t bytes, int32_t blocks);
+
+/* Enters [start, start + size), which must overlap no range. false when memory is out. */
+bool mt_ranges_insert(uint64_t start, uint64_t size, uint32_t site);
+
+/* Whether a record for one more piece can be had, which a cut in the middle needs. */
+bool mt_ranges_can_cut(void);
+
+/* Takes [start, start + size) out of whatever ranges it touches, and tells of each. `size` is rounded up to pages, as
+ * the kernel does. Bytes of a range are its requested ones: the rest of its last page counts nothing. */
+void mt_ranges_remove(uint64_t start, uint64_t size, mt_range_change *change, void *context);
+
+void mt_ranges_clear(void);
+
+#endif

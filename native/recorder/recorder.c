@@ -1,0 +1,157 @@
+/* Start-up, start and stop of recording, fork: the recorder's own life inside the process. */
+#include <pthread.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "recorder/account.h"
+#include "recorder/environment.h"
+#include "recorder/gate.h"
+#include "recorder/late_python.h"
+#include "recorder/loader.h"
+#include "recorder/marks.h"
+#include "recorder/memory.h"
+#include "recorder/names.h"
+#include "recorder/pymem.h"
+#include "recorder/python.h"
+#include "recorder/real.h"
+#include "recorder/stacks.h"
+#include "recorder/thread.h"
+
+/* Initialised, so that it lies in the file's data and its pages are dumped with the library's own; the magic is written
+ * last. */
+__attribute__((visibility("default"), aligned(4096))) struct mt_image_header memtrace_image = {
+    .major = MT_IMAGE_MAJOR,
+    .minor = MT_IMAGE_MINOR,
+    .header_size = sizeof(struct mt_image_header),
+    .shard_count = 1,
+};
+
+struct mt_real mt_real;
+bool mt_started;
+
+__attribute__((visibility("default"), noinline)) void memtrace_stop_hook(void) {
+    __asm__ volatile("");
+}
+
+static void resolve_real_functions(void) {
+#define RESOLVE(name) *(void **)&mt_real.name = dlsym(RTLD_NEXT, #name)
+    RESOLVE(calloc); /* first: dlsym may want it */
+    RESOLVE(malloc);
+    RESOLVE(free);
+    RESOLVE(realloc);
+    RESOLVE(reallocarray);
+    RESOLVE(free_sized);
+    RESOLVE(free_aligned_sized);
+    RESOLVE(posix_memalign);
+    RESOLVE(aligned_alloc);
+    RESOLVE(memalign);
+    RESOLVE(valloc);
+    RESOLVE(pvalloc);
+    RESOLVE(mmap);
+    RESOLVE(munmap);
+    RESOLVE(mremap);
+    RESOLVE(brk);
+    RESOLVE(sbrk);
+#undef RESOLVE
+}
+
+static void start_recording(enum mt_level level) {
+    struct timespec realtime, monotonic;
+    if (memtrace_image.session++ > 0) {
+        mt_account_clear();
+        mt_marks_clear();
+    }
+    clock_gettime(CLOCK_REALTIME, &realtime);
+    clock_gettime(CLOCK_MONOTONIC, &monotonic);
+    memtrace_image.start_realtime = (uint64_t)realtime.tv_sec * 1000000000u + (uint64_t)realtime.tv_nsec;
+    memtrace_image.start_monotonic = (uint64_t)monotonic.tv_sec * 1000000000u + (uint64_t)monotonic.tv_nsec;
+    memtrace_image.clock_monotonic = memtrace_image.start_monotonic;
+    memtrace_image.clock_event = 0;
+    memtrace_image.level = level;
+    memtrace_image.generation = 0;
+    if (level == MT_LEVEL_OBJECTS)
+        mt_pymem_wrap();
+    memtrace_image.state = MT_RECORDING_ON;
+}
+
+void mt_obey_request(void) {
+    struct mt_self *self = mt_self();
+    if (self == NULL || self->image.operation != MT_IDLE)
+        return;
+    self->image.operation = MT_OP_ALLOCATE; /* nothing of ours is recorded meanwhile */
+    bool locked = mt_lock(self);
+    uint32_t request = __atomic_exchange_n(&memtrace_image.request, MT_REQUEST_NONE, __ATOMIC_ACQ_REL);
+    if (request == MT_REQUEST_START && memtrace_image.state != MT_RECORDING_ON &&
+        memtrace_image.state != MT_RECORDING_DORMANT)
+        start_recording(memtrace_image.request_argument == MT_LEVEL_HEAP ? MT_LEVEL_HEAP : MT_LEVEL_OBJECTS);
+    else if (request == MT_REQUEST_STOP && memtrace_image.state == MT_RECORDING_ON)
+        memtrace_image.state = MT_RECORDING_STOPPED;
+    else if (request == MT_REQUEST_MARK && memtrace_image.state == MT_RECORDING_ON)
+        mt_mark_set();
+    mt_unlock(self, locked);
+    self->image.operation = MT_IDLE;
+}
+
+static void before_fork(void) {
+    mt_lock_for_fork();
+}
+
+static void after_fork_in_parent(void) {
+    mt_unlock_after_fork(false);
+}
+
+static void after_fork_in_child(void) {
+    mt_unlock_after_fork(true);
+}
+
+static void build_image(void) {
+    struct mt_image_header *image = &memtrace_image;
+    const char *single_threaded = dlsym(RTLD_DEFAULT, "__libc_single_threaded");
+    if (single_threaded != NULL)
+        mt_single_threaded = single_threaded;
+    image->self = (uint64_t)image;
+    image->pid = (uint32_t)getpid();
+    image->stop_hook = (uint64_t)memtrace_stop_hook;
+    mt_names_init();
+    if (!mt_stacks_init() || !mt_account_init()) {
+        image->state = MT_RECORDING_DORMANT;
+        image->dropped[MT_DROP_MEMORY]++;
+    }
+    memcpy(image->magic, MT_IMAGE_MAGIC, sizeof image->magic);
+}
+
+/* Runs once, at the first call of a hook or from the constructor, when only one thread is there. */
+void mt_start_up(void) {
+    static bool entered;
+    if (entered)
+        return;
+    entered = true;
+    resolve_real_functions();
+    mt_started = true;
+
+    struct mt_wishes wishes;
+    mt_environment_read(&wishes);
+    build_image();
+    if (memtrace_image.state != MT_RECORDING_DORMANT) {
+        if (!wishes.for_us) {
+            memtrace_image.state = MT_RECORDING_DORMANT;
+        } else {
+            pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+            if (mt_python_find(RTLD_DEFAULT))
+                mt_pymem_find(RTLD_DEFAULT);
+            else
+                mt_late_python_init();
+            memtrace_image.level = wishes.level;
+            if (wishes.start)
+                start_recording(wishes.level);
+        }
+    }
+    mt_environment_restore(&wishes);
+}
+
+__attribute__((constructor)) static void construct(void) {
+    if (!mt_started)
+        mt_start_up();
+}

@@ -1,0 +1,12 @@
+/* What depends on the architecture when a thread is let go again: one file per architecture implements it. */
+#ifndef MEMTRACE_INTERRUPTED_CALL_H
+#define MEMTRACE_INTERRUPTED_CALL_H
+
+#include <sys/types.h>
+
+/* A few system calls (epoll_wait, semop ...) give up with EINTR when a debugger merely stops their thread, although no
+ * signal came. For such a thread, stopped by ptrace, this makes the kernel begin the call anew when it goes on (and
+ * still report EINTR should a real signal handler run first), so that the program does not notice the stop. */
+void mt_interrupted_call_restart(pid_t tid);
+
+#endif
