@@ -12,7 +12,8 @@ static struct mt_error *parse_hexadecimal(const char *text, uint64_t *ret) {
     errno = 0;
     unsigned long long value = strtoull(text, &end, 16);
     if (*end != '\0' || errno != 0 || !isxdigit((unsigned char)text[2]))
-        return mt_error_create(MT_ERROR_USAGE, "`%s` is no address: 0x and at most 16 hexadecimal digits (options come before it)", text);
+        return mt_error_create(
+            MT_ERROR_USAGE, "`%s` is no address: 0x and at most 16 hexadecimal digits (options come before it)", text);
     *ret = value;
     return NULL;
 }
@@ -26,9 +27,9 @@ static struct mt_error *evaluate(struct mt_call *call, const char *expression, u
     if (status == 1)
         return mt_error_create(MT_ERROR_INTERRUPTED, "interrupted");
     if (status != 0)
-        return mt_error_create(MT_ERROR_NOT_FOUND,
-                               "`%s` has no value here: give 0x.., a row's number, or an expression (options come before it)",
-                               expression);
+        return mt_error_create(
+            MT_ERROR_NOT_FOUND,
+            "`%s` has no value here: give 0x.., a row's number, or an expression (options come before it)", expression);
     *ret = value;
     return NULL;
 }
@@ -45,7 +46,7 @@ struct mt_error *mt_address_parse(struct mt_call *call, const char *text, struct
         }
     } else if (text[0] == '0' && (text[1] == 'x' || text[1] == 'X')) {
         error = text[strcspn(text, " +-*")] == '\0' ? parse_hexadecimal(text, &result.value)
-                                                     : evaluate(call, text, &result.value);
+                                                    : evaluate(call, text, &result.value);
     } else {
         error = evaluate(call, text, &result.value);
     }

@@ -27,13 +27,14 @@ static void compare_block(void *context, const struct mt_block *block) {
 static void emit_block(struct mt_call *call, const struct search *search) {
     struct mt_strbuf size = MT_STRBUF_INIT;
     mt_text_count(&size, search->block.size);
+    mt_strbuf_append(&size, search->block.size == 1 ? " byte" : " bytes");
     const char *bytes = size.data ? size.data : "";
     uint64_t offset = search->address - search->block.address;
     if (offset == 0)
-        mt_emit_line(&call->emitter, "0x%" PRIx64 " is the start of a block of %s bytes", search->address, bytes);
+        mt_emit_line(&call->emitter, "0x%" PRIx64 " is the start of a block of %s", search->address, bytes);
     else
-        mt_emit_line(&call->emitter, "0x%" PRIx64 " is at byte %" PRIu64 " of the block of %s bytes at 0x%" PRIx64, search->address,
-                     offset, bytes, search->block.address);
+        mt_emit_line(&call->emitter, "0x%" PRIx64 " is at byte %" PRIu64 " of the block of %s at 0x%" PRIx64,
+                     search->address, offset, bytes, search->block.address);
     mt_strbuf_deinit(&size);
     mt_emit_address(&call->emitter, "address", search->block.address);
     mt_emit_unsigned(&call->emitter, "size", search->block.size);
@@ -54,8 +55,8 @@ static struct mt_error *emit_birth(struct mt_call *call, const struct mt_image *
         mt_emit_place(emitter, "born in", list.frames, count);
     else
         mt_emit_line(emitter, "born outside Python");
-    mt_emit_line(emitter, "by %s in thread %" PRIu32 " %s, generation %" PRIu32, allocator, tid, thread ? thread : "(ended)",
-                 site->generation);
+    mt_emit_line(emitter, "by %s in thread %" PRIu32 " %s, generation %" PRIu32, allocator, tid,
+                 thread ? thread : "(ended)", site->generation);
     mt_emit_unsigned(emitter, "thread", tid);
     mt_emit_string(emitter, "thread_name", thread);
     mt_emit_string(emitter, "allocator", allocator);
@@ -83,13 +84,15 @@ static struct mt_error *run(struct mt_call *call) {
         return error;
     if (!search.found)
         return mt_error_create(MT_ERROR_NOT_FOUND,
-                               "0x%" PRIx64 " is in no live block that was recorded: freed, allocated before recording, or not "
+                               "0x%" PRIx64
+                               " is in no live block that was recorded: freed, allocated before recording, or not "
                                "allocated at all",
                                address.value);
     if (address.live_blocks > 1) {
         struct mt_strbuf count = MT_STRBUF_INIT;
         mt_text_count(&count, address.live_blocks);
-        mt_emit_line(&call->emitter, "row %zu has %s live blocks; this is the largest", address.row, count.data ? count.data : "");
+        mt_emit_line(&call->emitter, "row %zu has %s live blocks; this is the largest", address.row,
+                     count.data ? count.data : "");
         mt_strbuf_deinit(&count);
     }
     emit_block(call, &search);
@@ -104,7 +107,8 @@ const struct mt_command mt_born_command = {
     .summary = "Tell where the block that contains an address was allocated.",
     .argument = "ADDR",
     .options = MT_OPTION_JSON,
-    .details = "ADDR is an address (0x..), the number of a row that was listed at this stop (17 or #17: its largest live block), or "
+    .details = "ADDR is an address (0x..), the number of a row that was listed at this stop (17 or #17: its largest "
+               "live block), or "
                "an expression of the debugger (`$rdi`, `obj`).",
     .run = run,
 };

@@ -1,4 +1,5 @@
-/* The table of commands, and what a running command gets. One command is one file that defines one struct mt_command. */
+/* The table of commands, and what a running command gets. One command is one file that defines one struct mt_command.
+ */
 #ifndef MEMTRACE_COMMANDS_COMMAND_H
 #define MEMTRACE_COMMANDS_COMMAND_H
 
@@ -64,7 +65,8 @@ struct mt_error *mt_call_image(struct mt_call *call, struct mt_image **ret);
 struct mt_error *mt_call_recording(struct mt_call *call, struct mt_image **ret);
 /* What must be known to judge the answer: a line of text, an element of `warnings` in JSON. */
 void mt_call_warn(struct mt_call *call, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* Warns about what holds for any answer from this image: events in flight, gaps in a core's tables, a stopped recording. */
+/* Warns about what holds for any answer from this image: events in flight, gaps in a core's tables, a stopped
+ * recording. */
 struct mt_block_gaps;
 void mt_call_warn_image(struct mt_call *call, const struct mt_image *image, const struct mt_block_gaps *gaps);
 /* A hint what to try next: only for people, and once a session for each command. */

@@ -30,8 +30,10 @@ struct mt_error *mt_handles_find(const struct mt_handles *handles, size_t number
     if (number == 0 || number > count) {
         if (count == 0)
             return mt_error_create(MT_ERROR_NOT_FOUND,
-                                   "there is no row %zu: nothing was listed at this stop (an address begins with 0x)", number);
-        return mt_error_create(MT_ERROR_NOT_FOUND, "there is no row %zu: rows 1 to %zu were listed at this stop", number, count);
+                                   "there is no row %zu: nothing was listed at this stop (an address begins with 0x)",
+                                   number);
+        return mt_error_create(MT_ERROR_NOT_FOUND, "there is no row %zu: rows 1 to %zu were listed at this stop",
+                               number, count);
     }
     const struct mt_handle *handle = &handles->rows.data[number - 1];
     if (handle->live_blocks == 0)

@@ -35,6 +35,7 @@ const struct mt_command mt_live_command = {
     .name = "live",
     .summary = "Show what is alive now, by where it was allocated.",
     .options = MT_OPTION_BY | MT_OPTION_LIMIT | MT_OPTION_JSON,
-    .details = "Only memory that was allocated while recording is known. Rows under 1 % are summed up in the last line.",
+    .details =
+        "Only memory that was allocated while recording is known. Rows under 1 % are summed up in the last line.",
     .run = run,
 };

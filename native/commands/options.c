@@ -23,8 +23,12 @@ struct option {
 };
 
 static const struct value groups[] = {
-    {"stack", MT_BY_STACK}, {"line", MT_BY_LINE},     {"function", MT_BY_FUNCTION},
-    {"file", MT_BY_FILE},   {"thread", MT_BY_THREAD}, {"allocator", MT_BY_ALLOCATOR},
+    {"stack", MT_BY_STACK},
+    {"line", MT_BY_LINE},
+    {"function", MT_BY_FUNCTION},
+    {"file", MT_BY_FILE},
+    {"thread", MT_BY_THREAD},
+    {"allocator", MT_BY_ALLOCATOR},
     {NULL, 0},
 };
 
@@ -35,15 +39,18 @@ static const struct value levels[] = {
 };
 
 static const struct option options[] = {
-    {MT_OPTION_BY, "--by", "WHAT", groups, "one row for each stack (the default), line, function, file, thread or allocator"},
+    {MT_OPTION_BY, "--by", "WHAT", groups,
+     "one row for each stack (the default), line, function, file, thread or allocator"},
     {MT_OPTION_LEVEL, "--level", "LEVEL", levels,
-     "objects (the default): every Python object and what C allocates; heap: what malloc and mmap hand out, the cheapest"},
+     "objects (the default): every Python object and what C allocates; heap: what malloc and mmap hand out, the "
+     "cheapest"},
     {MT_OPTION_LIMIT, "--limit", "N", NULL, "show N rows, or all; text shows 20 otherwise, JSON all"},
     {MT_OPTION_JSON, "--json", NULL, NULL, "answer with one JSON object"},
 };
 #define OPTION_COUNT (sizeof options / sizeof options[0])
 
-/* The accepted option that `word` (`length` bytes, with one or two dashes) means: its name or a unique beginning of it. */
+/* The accepted option that `word` (`length` bytes, with one or two dashes) means: its name or a unique beginning of it.
+ */
 static struct mt_error *find_option(const char *word, size_t length, unsigned accepted, const struct option **ret) {
     MT_AUTO_FREE char *name = mt_word_copy(word, length);
     if (!name)
@@ -59,7 +66,8 @@ static struct mt_error *find_option(const char *word, size_t length, unsigned ac
         if (strncmp(candidate, bare, strlen(bare)) != 0 || *bare == '\0')
             continue;
         if (found)
-            return mt_error_create(MT_ERROR_USAGE, "option `%s` is ambiguous: %s or %s", name, found->name, options[i].name);
+            return mt_error_create(MT_ERROR_USAGE, "option `%s` is ambiguous: %s or %s", name, found->name,
+                                   options[i].name);
         found = &options[i];
     }
     if (!found) {
@@ -83,8 +91,8 @@ static struct mt_error *parse_choice(const struct option *option, const char *wo
         }
         if (*word != '\0' && strncmp(value->name, word, strlen(word)) == 0) {
             if (found)
-                return mt_error_create(MT_ERROR_USAGE, "%s `%s` is ambiguous: %s or %s", option->name, word, found->name,
-                                       value->name);
+                return mt_error_create(MT_ERROR_USAGE, "%s `%s` is ambiguous: %s or %s", option->name, word,
+                                       found->name, value->name);
             found = value;
         }
     }
@@ -145,7 +153,8 @@ static struct mt_error *parse_one(const char **line, unsigned accepted, struct m
         end = value + mt_word_length(value);
     }
     if (option->placeholder && value == end)
-        return mt_error_create(MT_ERROR_USAGE, "%s needs a value: %s %s", option->name, option->name, option->placeholder);
+        return mt_error_create(MT_ERROR_USAGE, "%s needs a value: %s %s", option->name, option->name,
+                               option->placeholder);
     MT_AUTO_FREE char *copy = value ? mt_word_copy(value, (size_t)(end - value)) : mt_word_copy("", 0);
     if (!copy)
         return &mt_error_no_memory;

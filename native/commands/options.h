@@ -1,5 +1,5 @@
-/* Options of commands: one table says which there are, what values they take and what they mean; parsing, help and completion
- * come from it. */
+/* Options of commands: one table says which there are, what values they take and what they mean; parsing, help and
+ * completion come from it. */
 #ifndef MEMTRACE_COMMANDS_OPTIONS_H
 #define MEMTRACE_COMMANDS_OPTIONS_H
 
@@ -25,16 +25,16 @@ struct mt_options {
     size_t limit;   /* rows; SIZE_MAX: all */
 };
 
-/* Parses the options at the start of `line`; *ret_rest points behind them and behind the blanks that follow (and behind `--`).
- * `accepted` are the options of the command. Outputs are set as far as parsing came also when there is an error, so that
- * an error can be shown in the form that was asked for. */
+/* Parses the options at the start of `line`; *ret_rest points behind them and behind the blanks that follow (and behind
+ * `--`). `accepted` are the options of the command. Outputs are set as far as parsing came also when there is an error,
+ * so that an error can be shown in the form that was asked for. */
 struct mt_error *mt_options_parse(const char *line, unsigned accepted, struct mt_options *ret, const char **ret_rest);
 
 /* Lines for a command's help, at most 78 columns wide. */
 void mt_options_help(unsigned accepted, struct mt_strbuf *out);
 
-/* Appends whole words, a line each, that may stand for the last of `words` (which may be empty): option names when it starts
- * with `-`, values when an option before it wants one. */
+/* Appends whole words, a line each, that may stand for the last of `words` (which may be empty): option names when it
+ * starts with `-`, values when an option before it wants one. */
 void mt_options_complete(const char *previous_word, const char *word, unsigned accepted, struct mt_strbuf *out);
 
 #endif

@@ -12,7 +12,8 @@ static uint64_t peak_time(const struct mt_image *image) {
     return time > start ? time - start : 0;
 }
 
-static void emit_headline(struct mt_call *call, const struct mt_image *image, const struct mt_rows *rows, size_t shown) {
+static void emit_headline(struct mt_call *call, const struct mt_image *image, const struct mt_rows *rows,
+                          size_t shown) {
     struct mt_strbuf line = MT_STRBUF_INIT;
     mt_strbuf_append(&line, "peak ");
     mt_text_size(&line, rows->peak.bytes);
@@ -41,8 +42,9 @@ static void emit_headline(struct mt_call *call, const struct mt_image *image, co
     mt_strbuf_deinit(&alive);
 }
 
-/* Where every thread last allocated before the peak; in text only the thread that set it. */
-static bool emit_threads(struct mt_call *call, const struct mt_image *image) {
+/* Where every thread last allocated before the peak; in text only the thread that set it, if there was a peak at all.
+ */
+static bool emit_threads(struct mt_call *call, const struct mt_image *image, bool was_set) {
     struct mt_frame_list list = {0};
     bool ok = true;
     uint32_t setter = mt_image_shard(image)->peak_thread;
@@ -58,12 +60,13 @@ static bool emit_threads(struct mt_call *call, const struct mt_image *image) {
         mt_emit_begin(&call->emitter, NULL, '{');
         mt_emit_unsigned(&call->emitter, "tid", image->threads[i].tid);
         mt_emit_string(&call->emitter, "name", name);
-        mt_emit_boolean(&call->emitter, "set_peak", i == setter);
+        mt_emit_boolean(&call->emitter, "set_peak", was_set && i == setter);
         mt_emit_stack(&call->emitter, "stack", list.frames, count);
         mt_emit_end(&call->emitter, '}');
-        if (i == setter) {
+        if (was_set && i == setter) {
             char label[96];
-            snprintf(label, sizeof label, "set by thread %" PRIu32 " %s%s", image->threads[i].tid, name, count > 0 ? " in" : "");
+            snprintf(label, sizeof label, "set by thread %" PRIu32 " %s%s", image->threads[i].tid, name,
+                     count > 0 ? " in" : "");
             if (count > 0)
                 mt_emit_place(&call->emitter, label, list.frames, 1);
             else
@@ -90,7 +93,7 @@ static struct mt_error *run(struct mt_call *call) {
     mt_emit_unsigned(&call->emitter, "peak_blocks", rows->peak.blocks);
     mt_emit_seconds(&call->emitter, "peak_time", peak_time(image));
     error = mt_row_answer(call, image, rows, MT_ROWS_PEAK, shown);
-    if (!error && rows->peak.blocks > 0 && !emit_threads(call, image))
+    if (!error && !emit_threads(call, image, rows->peak.blocks > 0))
         error = &mt_error_no_memory;
     if (!error)
         mt_call_warn_image(call, image, &rows->gaps);
@@ -103,7 +106,8 @@ const struct mt_command mt_peak_command = {
     .name = "peak",
     .summary = "Show what was alive when the recorded memory was at its highest, and how much of it is alive now.",
     .options = MT_OPTION_BY | MT_OPTION_LIMIT | MT_OPTION_JSON,
-    .details = "Rows are the biggest first. Their numbers can stand where an address is wanted (`memtrace born 1`) and count on "
+    .details = "Rows are the biggest first. Their numbers can stand where an address is wanted (`memtrace born 1`) and "
+               "count on "
                "through all answers of one stop. Rows under 1 % are summed up in the last line.",
     .run = run,
 };

@@ -24,8 +24,9 @@ static struct mt_error *recorder_path(struct mt_call *call, char **ret) {
     if (access(text, R_OK) != 0)
         error = mt_error_create(MT_ERROR_NOT_FOUND, "the recorder %s is not there: build it with `make`", text);
     else if (strpbrk(text, ": "))
-        error = mt_error_create(MT_ERROR_UNSUPPORTED,
-                                "the recorder's path %s has a blank or a colon, which LD_PRELOAD can't hold: move memtrace", text);
+        error = mt_error_create(
+            MT_ERROR_UNSUPPORTED,
+            "the recorder's path %s has a blank or a colon, which LD_PRELOAD can't hold: move memtrace", text);
     if (error)
         free(text);
     else
@@ -37,7 +38,8 @@ static struct mt_error *recorder_path(struct mt_call *call, char **ret) {
 static struct mt_error *environment_host(struct mt_call *call, const struct mt_host **ret) {
     const struct mt_host *host = mt_session_debugger(call->session);
     if (!host || !host->set_environment || !host->get_environment)
-        return mt_error_create(MT_ERROR_NO_PROCESS, "no process to record: use `memtrace run [--level LEVEL] -- PROGRAM`");
+        return mt_error_create(MT_ERROR_NO_PROCESS,
+                               "no process to record: use `memtrace run [--level LEVEL] -- PROGRAM`");
     *ret = host;
     return NULL;
 }
@@ -134,13 +136,14 @@ static struct mt_error *disarm(struct mt_call *call, bool *ret_done) {
 
 /* --- while it runs ---------------------------------------------------------------------------------------------- */
 
-static struct mt_error *write_request(struct mt_call *call, const struct mt_image *image, uint32_t request, uint32_t argument) {
+static struct mt_error *write_request(struct mt_call *call, const struct mt_image *image, uint32_t request,
+                                      uint32_t argument) {
     /* Both words in one write: the recorder must not see one without the other. */
     uint32_t words[2] = {request, argument};
     _Static_assert(offsetof(struct mt_image_header, request_argument) == offsetof(struct mt_image_header, request) + 4,
                    "the request's words are neighbours");
-    struct mt_error *error = mt_target_write(image->target, image->address + offsetof(struct mt_image_header, request), words,
-                                             sizeof words);
+    struct mt_error *error =
+        mt_target_write(image->target, image->address + offsetof(struct mt_image_header, request), words, sizeof words);
     if (!error)
         mt_session_forget_image(call->session);
     return error;
@@ -149,7 +152,8 @@ static struct mt_error *write_request(struct mt_call *call, const struct mt_imag
 static struct mt_error *refuse_core(struct mt_call *call, struct mt_host_description *ret) {
     struct mt_error *error = mt_session_describe(call->session, ret);
     if (!error && ret->kind == MT_HOST_CORE)
-        return mt_error_create(MT_ERROR_UNSUPPORTED, "a core is what a process left behind: only a process can be recorded");
+        return mt_error_create(MT_ERROR_UNSUPPORTED,
+                               "a core is what a process left behind: only a process can be recorded");
     return error;
 }
 
@@ -157,10 +161,11 @@ static struct mt_error *no_recorder(struct mt_error *error, const struct mt_host
     if (error->code != MT_ERROR_NOT_RECORDED)
         return error;
     mt_error_destroy(error);
-    return mt_error_create(MT_ERROR_NOT_RECORDED,
-                           host ? "the recorder is not in this process: end it, use `memtrace record`, then `run`"
-                                : "the recorder is not in this process: start it with `memtrace run -- PROGRAM`, or under a "
-                                  "debugger after `memtrace record`");
+    return mt_error_create(
+        MT_ERROR_NOT_RECORDED,
+        host ? "the recorder is not in this process: end it, use `memtrace record`, then `run`"
+             : "the recorder is not in this process: start it with `memtrace run -- PROGRAM`, or under a "
+               "debugger after `memtrace record`");
 }
 
 static struct mt_error *start_in_process(struct mt_call *call) {
@@ -171,13 +176,15 @@ static struct mt_error *start_in_process(struct mt_call *call) {
     const struct mt_image_header *header = &image->header;
     uint32_t level = call->options.level, generation = header->generation;
     if (header->state == MT_RECORDING_DORMANT)
-        return mt_error_create(MT_ERROR_UNSUPPORTED, "the recorder in this process was told to leave this program alone");
+        return mt_error_create(MT_ERROR_UNSUPPORTED,
+                               "the recorder in this process was told to leave this program alone");
     bool pending = header->request == MT_REQUEST_START;
     bool recording = header->state == MT_RECORDING_ON && header->request != MT_REQUEST_STOP;
     uint32_t current = pending ? header->request_argument : header->level;
     const char *name = mt_level_name(current);
     if ((pending || recording) && current != level && (call->options.given & MT_OPTION_LEVEL))
-        return mt_error_create(MT_ERROR_USAGE, "already recording at level %s: `memtrace record stop` first", name ? name : "?");
+        return mt_error_create(MT_ERROR_USAGE, "already recording at level %s: `memtrace record stop` first",
+                               name ? name : "?");
     if (pending || recording) {
         emit_action(call, "none", current);
         mt_emit_line(&call->emitter, "already recording, level %s", name ? name : "?");
@@ -255,8 +262,9 @@ const struct mt_command mt_record_command = {
     .name = "record",
     .summary = "Begin recording: at the next `run`, or now in a process that carries the recorder.",
     .options = MT_OPTION_LEVEL | MT_OPTION_JSON,
-    .details = "Before `run`, the recorder is put into LD_PRELOAD of the program that the debugger starts. In a process that "
-               "already carries it, recording begins at the next allocation of any thread.",
+    .details =
+        "Before `run`, the recorder is put into LD_PRELOAD of the program that the debugger starts. In a process that "
+        "already carries it, recording begins at the next allocation of any thread.",
     .run = run_record,
 };
 

@@ -56,8 +56,8 @@ static const char *group_plural(enum mt_group_by by) {
 }
 
 /* The row's last cell, and its `stack` or `key`. */
-static bool emit_group(struct mt_emitter *emitter, const struct mt_image *image, const struct mt_row *row, enum mt_group_by by,
-                       struct mt_frame_list *list) {
+static bool emit_group(struct mt_emitter *emitter, const struct mt_image *image, const struct mt_row *row,
+                       enum mt_group_by by, struct mt_frame_list *list) {
     struct mt_frame frame;
     char key[64];
     size_t count;
@@ -107,7 +107,9 @@ static bool emit_group(struct mt_emitter *emitter, const struct mt_image *image,
     }
     case MT_BY_THREAD: {
         const char *name = mt_image_thread_name(image, row->key);
-        snprintf(key, sizeof key, "%" PRIu32 " %s", image->threads[row->key].tid, name ? name : "(ended)");
+        if (!name)
+            name = "(ended)";
+        snprintf(key, sizeof key, "%" PRIu32 " %s", image->threads[row->key].tid, name);
         mt_emit_cell_text(emitter, key);
         mt_emit_string(emitter, "key", name);
         break;
@@ -185,8 +187,8 @@ static void emit_rest(struct mt_call *call, const struct mt_rows *rows, enum mt_
     mt_strbuf_deinit(&text);
 }
 
-struct mt_error *mt_row_answer(struct mt_call *call, const struct mt_image *image, const struct mt_rows *rows, enum mt_rows_of of,
-                               size_t shown) {
+struct mt_error *mt_row_answer(struct mt_call *call, const struct mt_image *image, const struct mt_rows *rows,
+                               enum mt_rows_of of, size_t shown) {
     struct mt_emitter *emitter = &call->emitter;
     enum mt_column_kind kind = rows->by == MT_BY_FILE                                    ? MT_COLUMN_PATH
                                : rows->by == MT_BY_THREAD || rows->by == MT_BY_ALLOCATOR ? MT_COLUMN_TEXT

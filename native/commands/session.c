@@ -112,7 +112,8 @@ struct mt_error *mt_session_describe(struct mt_session *session, struct mt_host_
         description = (struct mt_host_description){.kind = MT_HOST_LIVE, .pid = session->pid, .local = 1};
         break;
     case SOURCE_CORE:
-        description = (struct mt_host_description){.kind = MT_HOST_CORE, .core = session->core, .executable = session->executable};
+        description = (struct mt_host_description){
+            .kind = MT_HOST_CORE, .core = session->core, .executable = session->executable};
         break;
     }
     *ret = description;
@@ -154,7 +155,8 @@ static struct mt_error *open_in_debugger(struct mt_session *session, const struc
     if (description->running)
         return mt_error_create(MT_ERROR_RUNNING, "the process is running: stop it first (Ctrl-C, or a breakpoint)");
     if (description->kind == MT_HOST_CORE && description->core) {
-        /* Mapped, a core is read far faster than through the debugger; but only the debugger may be able to reach it. */
+        /* Mapped, a core is read far faster than through the debugger; but only the debugger may be able to reach it.
+         */
         struct mt_error *error = mt_target_open_core(description->core, description->executable, &session->target);
         if (!error)
             return NULL;
@@ -232,7 +234,8 @@ void mt_call_warn_image(struct mt_call *call, const struct mt_image *image, cons
         mt_call_warn(call, "%llu pages of the recorder's tables are missing: blocks are missing from what is alive now",
                      (unsigned long long)gaps->unreadable_pages);
     if (gaps->strays > 0)
-        mt_call_warn(call, "%llu blocks name no origin that is known, and are left out", (unsigned long long)gaps->strays);
+        mt_call_warn(call, "%llu blocks name no origin that is known, and are left out",
+                     (unsigned long long)gaps->strays);
 }
 
 void mt_call_hint(struct mt_call *call, const char *hint) {
@@ -368,7 +371,8 @@ static bool ends_with(const char *text, size_t length, const char *end) {
     return length > size && memcmp(text + length - size, end, size) == 0;
 }
 
-/* Finds the command and its options. The form of the answer is set as far as it is known also when there is an error. */
+/* Finds the command and its options. The form of the answer is set as far as it is known also when there is an error.
+ */
 static struct mt_error *parse(struct mt_call *call, const char *line, char **ret_argument) {
     const char *rest = "";
     struct mt_error *error = NULL;
@@ -446,7 +450,8 @@ const struct mt_answer *mt_session_run(struct mt_session *session, const char *c
     mt_emitter_deinit(&call.emitter);
     mt_strbuf_deinit(&call.warnings_text);
     mt_strbuf_deinit(&text);
-    /* A process that we stopped ourselves goes on as soon as it can; a core and a debugger's process stay as they are. */
+    /* A process that we stopped ourselves goes on as soon as it can; a core and a debugger's process stay as they are.
+     */
     if (session->source == SOURCE_PID || session->source == SOURCE_STOPPED) {
         close_target(session);
         mt_handles_reset(&session->handles);
@@ -495,7 +500,8 @@ void mt_session_destroy(struct mt_session *session) {
     free(session);
 }
 
-/* Opening only notes what to open: the first command opens it and tells what is wrong in the form that it was asked for. */
+/* Opening only notes what to open: the first command opens it and tells what is wrong in the form that it was asked
+ * for. */
 static char opened_text[] = "";
 static const struct mt_answer opened = {0, opened_text, 0};
 
@@ -513,7 +519,8 @@ const struct mt_answer *mt_session_open_pid(const struct mt_host *host, int32_t 
     return open_process(SOURCE_PID, host, pid, ret_session);
 }
 
-const struct mt_answer *mt_session_open_stopped(const struct mt_host *host, int32_t pid, struct mt_session **ret_session) {
+const struct mt_answer *mt_session_open_stopped(const struct mt_host *host, int32_t pid,
+                                                struct mt_session **ret_session) {
     return open_process(SOURCE_STOPPED, host, pid, ret_session);
 }
 

@@ -23,7 +23,7 @@ struct lacks {
 };
 
 static __attribute__((format(printf, 4, 5))) void add_lack(struct lacks *lacks, const char *what, const char *supply,
-                                                          const char *format, ...) {
+                                                           const char *format, ...) {
     if (lacks->count == sizeof lacks->list / sizeof lacks->list[0])
         return;
     struct lack *lack = &lacks->list[lacks->count++];
@@ -85,7 +85,8 @@ static void emit_core(struct mt_call *call, struct mt_target *target) {
         return;
     struct mt_strbuf percent = MT_STRBUF_INIT;
     mt_text_percent(&percent, held, described);
-    mt_emit_line(&call->emitter, "in the file: %s of the memory that the core describes", percent.data ? percent.data : "?");
+    mt_emit_line(&call->emitter, "in the file: %s of the memory that the core describes",
+                 percent.data ? percent.data : "?");
     mt_strbuf_deinit(&percent);
 }
 
@@ -226,8 +227,8 @@ static void emit_recording(struct mt_call *call, const struct mt_image *image) {
     if (in_flight > 0)
         mt_emit_line(emitter, "in flight: %" PRIu64 " event%s", in_flight, in_flight == 1 ? "" : "s");
     if (header->python_rewrapped > 0)
-        mt_emit_line(emitter, "Python replaced its allocators %" PRIu32 " time%s, they were wrapped again", header->python_rewrapped,
-                     header->python_rewrapped == 1 ? "" : "s");
+        mt_emit_line(emitter, "Python replaced its allocators %" PRIu32 " time%s, they were wrapped again",
+                     header->python_rewrapped, header->python_rewrapped == 1 ? "" : "s");
     if (header->python_state == MT_PYTHON_FOUND)
         mt_emit_line(emitter, "Python stacks: none yet, no Python code has run");
 }
@@ -244,7 +245,7 @@ static struct mt_error *tell_armed(struct mt_call *call, struct mt_error *error)
     mt_error_destroy(error);
     emit_not_recording(call);
     mt_emit_string(&call->emitter, "state", "armed");
-    mt_emit_line(&call->emitter, "no process yet; the next `run` records");
+    mt_emit_line(&call->emitter, "no process; the next `run` records");
     return NULL;
 }
 

@@ -57,8 +57,8 @@ struct mt_error *mt_command_find(const char *line, const struct mt_command **ret
             break;
         }
         if (found)
-            return mt_error_create(MT_ERROR_USAGE, "command `%.*s` is ambiguous: %s or %s", (int)length, word, found->name,
-                                   command->name);
+            return mt_error_create(MT_ERROR_USAGE, "command `%.*s` is ambiguous: %s or %s", (int)length, word,
+                                   found->name, command->name);
         found = command;
     }
     if (!found) {
@@ -66,7 +66,8 @@ struct mt_error *mt_command_find(const char *line, const struct mt_command **ret
         const char *nearest = name ? mt_words_nearest(&known, name) : NULL;
         if (nearest)
             return mt_error_create(MT_ERROR_USAGE, "unknown command `%s`: did you mean `%s`?", name, nearest);
-        return mt_error_create(MT_ERROR_USAGE, "unknown command `%s`: `memtrace help` lists the commands", name ? name : "");
+        return mt_error_create(MT_ERROR_USAGE, "unknown command `%s`: `memtrace help` lists the commands",
+                               name ? name : "");
     }
     const char *rest = mt_word_skip_blanks(word + length);
     const struct mt_command *subcommand = find_subcommand(found, rest);

@@ -309,7 +309,9 @@ static void append_stack_cell(struct mt_strbuf *line, const struct mt_cell *cell
     append_aligned(line, name.data ? name.data : "", function_width, false);
     pad(line, GAP);
     mt_place_location(line, cell->frames, cell->frame_count,
-                      width == 0 ? 0 : width > function_width + GAP + 8 ? width - function_width - GAP : 8);
+                      width == 0                         ? 0
+                      : width > function_width + GAP + 8 ? width - function_width - GAP
+                                                         : 8);
     mt_strbuf_deinit(&name);
 }
 

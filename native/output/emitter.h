@@ -1,11 +1,12 @@
-/* One description of an answer, two forms. A command says once what its answer consists of; the emitter makes of it either
- * aligned text that fits a width or the members of one JSON object.
+/* One description of an answer, two forms. A command says once what its answer consists of; the emitter makes of it
+ * either aligned text that fits a width or the members of one JSON object.
  *
  *   scalars, arrays, objects   are for scripts: JSON only
  *   lines                      are for people: text only
  *   tables                     are both: a column has a title (text), a key (JSON), or both
  *
- * Text of the target goes in as it is and is escaped here. When memory runs out, calls do nothing and mt_emitter_ok() says so. */
+ * Text of the target goes in as it is and is escaped here. When memory runs out, calls do nothing and mt_emitter_ok()
+ * says so. */
 #ifndef MEMTRACE_OUTPUT_EMITTER_H
 #define MEMTRACE_OUTPUT_EMITTER_H
 
@@ -21,8 +22,8 @@ enum mt_column_kind {
     MT_COLUMN_HANDLE, /* a row's number: `#` */
     MT_COLUMN_NUMBER, /* right-aligned, with separators */
     MT_COLUMN_TEXT,
-    MT_COLUMN_PATH,   /* last column: a file, shortened to fit */
-    MT_COLUMN_STACK,  /* last column: function, then file, line and callers, shortened to fit */
+    MT_COLUMN_PATH,  /* last column: a file, shortened to fit */
+    MT_COLUMN_STACK, /* last column: function, then file, line and callers, shortened to fit */
 };
 
 struct mt_column {
@@ -43,8 +44,8 @@ struct mt_emitter {
     struct mt_json writer;
     const struct mt_column *columns;
     size_t column_count;
-    size_t column;     /* next column of the row being made */
-    bool row_hidden;   /* the row being made is not part of this form */
+    size_t column;   /* next column of the row being made */
+    bool row_hidden; /* the row being made is not part of this form */
     struct mt_cell *cells;
     size_t cell_count;
     size_t cell_capacity;
@@ -71,8 +72,8 @@ void mt_emit_sentences(struct mt_emitter *emitter, const char *first, const char
 /* `label`, then the stack in what remains of the line. */
 void mt_emit_place(struct mt_emitter *emitter, const char *label, const struct mt_frame *frames, size_t count);
 
-/* A table; in JSON the array `key` of objects. `columns` and the strings of stacks must live until mt_emit_table_end. Every row
- * gives one cell a column, in order; scalars given inside a row are further members of its JSON object. */
+/* A table; in JSON the array `key` of objects. `columns` and the strings of stacks must live until mt_emit_table_end.
+ * Every row gives one cell a column, in order; scalars given inside a row are further members of its JSON object. */
 void mt_emit_table_begin(struct mt_emitter *emitter, const char *key, const struct mt_column *columns, size_t count);
 void mt_emit_row_begin(struct mt_emitter *emitter, enum mt_row_scope scope);
 void mt_emit_cell_number(struct mt_emitter *emitter, uint64_t value);

@@ -1,5 +1,5 @@
-/* Writes one compact JSON value, piece by piece. The writer puts the commas; the caller balances begin and end. Nesting is at
- * most MT_JSON_DEPTH (our own documents: a handful). */
+/* Writes one compact JSON value, piece by piece. The writer puts the commas; the caller balances begin and end. Nesting
+ * is at most MT_JSON_DEPTH (our own documents: a handful). */
 #ifndef MEMTRACE_OUTPUT_JSON_H
 #define MEMTRACE_OUTPUT_JSON_H
 

@@ -26,7 +26,8 @@ static size_t character_size(const char *text) {
     return size > 0 ? size : 1;
 }
 
-/* Bytes at the start of `text` that take `columns` columns, or one less where a wide character stands across the end. */
+/* Bytes at the start of `text` that take `columns` columns, or one less where a wide character stands across the end.
+ */
 static size_t bytes_of_columns(const char *text, size_t columns) {
     size_t at = 0;
     while (text[at] != '\0') {
@@ -55,8 +56,8 @@ static void append_middle_cut(struct mt_strbuf *out, const char *escaped, size_t
     mt_strbuf_append(out, back);
 }
 
-/* The longest tail of `escaped` that starts after a `separator` (or is all of it) and takes at most `width` columns; else the
- * last part. */
+/* The longest tail of `escaped` that starts after a `separator` (or is all of it) and takes at most `width` columns;
+ * else the last part. */
 static const char *fitting_tail(const char *escaped, char separator, size_t width) {
     size_t columns = mt_text_columns(escaped);
     const char *tail = escaped;
@@ -116,8 +117,10 @@ static size_t more_width(size_t count) {
     return width;
 }
 
-/* Appends frames[0]'s place and the callers that fit `width` columns (0: any), and, if that fits too, how many did not. Returns whether all did. */
-static bool append_chain(struct mt_strbuf *out, const struct mt_frame *frames, size_t count, size_t parts, size_t width) {
+/* Appends frames[0]'s place and the callers that fit `width` columns (0: any), and, if that fits too, how many did not.
+ * Returns whether all did. */
+static bool append_chain(struct mt_strbuf *out, const struct mt_frame *frames, size_t count, size_t parts,
+                         size_t width) {
     struct mt_strbuf piece = MT_STRBUF_INIT;
     append_file_line(&piece, &frames[0], parts);
     size_t used = columns_of(&piece), shown = 1;

@@ -1,4 +1,5 @@
-/* Pieces of text for people: escaped target text, numbers, sizes, times. Independent of the locale, which debuggers set. */
+/* Pieces of text for people: escaped target text, numbers, sizes, times. Independent of the locale, which debuggers
+ * set. */
 #ifndef MEMTRACE_OUTPUT_TEXT_H
 #define MEMTRACE_OUTPUT_TEXT_H
 
@@ -11,8 +12,8 @@
  * Overlong forms, surrogates and values over U+10FFFF are not valid. *ret_code gets the code point. */
 size_t mt_utf8_next(const char *text, size_t length, uint32_t *ret_code);
 
-/* Appends `text` so that it can't steer a terminal: control and bidi characters as \xNN or \uNNNN, bytes that are not UTF-8
- * as \xNN. */
+/* Appends `text` so that it can't steer a terminal: control and bidi characters as \xNN or \uNNNN, bytes that are not
+ * UTF-8 as \xNN. */
 void mt_text_escape(struct mt_strbuf *out, const char *text);
 
 /* Columns that `text` takes on a terminal (one a character; wide East Asian characters two). */

@@ -10,7 +10,7 @@
 #include "recorder/table.h"
 
 #define CLOCK_EVERY 256u
-#define NAME_EVERY 4096u
+#define NAME_EVERY 1024u
 
 bool mt_account_init(void) {
     struct mt_shard *shard = mt_shard();

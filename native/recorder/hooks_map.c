@@ -90,8 +90,9 @@ int brk(void *end) {
     uint64_t before = self != NULL ? (uint64_t)mt_real.sbrk(0) : 0;
     int result = mt_real.brk(end);
     if (self != NULL) {
+        /* asked for again: the C library reports success when the kernel left a break too low as it was */
         if (result == 0)
-            break_moved(self, before, (uint64_t)end);
+            break_moved(self, before, (uint64_t)mt_real.sbrk(0));
         mt_leave(self);
     }
     return result;

@@ -41,6 +41,7 @@ static struct mt_mark_sum *make_room(struct mt_mark *mark, uint64_t count) {
 void mt_mark_set(void) {
     const struct mt_shard *shard = mt_shard();
     uint32_t generation = ++memtrace_image.generation;
+    mt_sites_forget();
     uint32_t site_count = (uint32_t)memtrace_image.sites.count;
     if (!make_records()) {
         memtrace_image.dropped[MT_DROP_MEMORY]++;

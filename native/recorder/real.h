@@ -2,6 +2,7 @@
 #ifndef MEMTRACE_RECORDER_REAL_H
 #define MEMTRACE_RECORDER_REAL_H
 
+#include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -24,6 +25,8 @@ struct mt_real {
     void *(*mremap)(void *address, size_t old_size, size_t new_size, int flags, ...);
     int (*brk)(void *end);
     void *(*sbrk)(intptr_t increment);
+    int (*prctl)(int option, ...);
+    int (*pthread_setname_np)(pthread_t thread, const char *name);
 };
 extern struct mt_real mt_real;
 

@@ -54,6 +54,8 @@ static void resolve_real_functions(void) {
     RESOLVE(mremap);
     RESOLVE(brk);
     RESOLVE(sbrk);
+    RESOLVE(prctl);
+    RESOLVE(pthread_setname_np);
 #undef RESOLVE
 }
 

@@ -51,8 +51,21 @@ void mt_self_refresh_name(struct mt_self *self) {
         memcpy(self->image.name, name, sizeof name);
 }
 
-static bool is_dead(uint32_t tid) {
-    return mt_system_call(SYS_tgkill, memtrace_image.pid, tid, 0, 0, 0, 0) == -3 /* ESRCH */;
+void mt_thread_rename(struct mt_self *self, uint64_t pthread, const char *name) {
+    struct mt_self *newest = NULL; /* a dead thread's identity may have been given to a new one */
+    bool locked = mt_lock(self);
+    for (uint32_t i = 0; i < memtrace_image.threads.count; i++) {
+        struct mt_self *thread = mt_thread_at(i);
+        if (thread->pthread == pthread && (newest == NULL || thread->image.start_event >= newest->image.start_event))
+            newest = thread;
+    }
+    if (newest != NULL)
+        strncpy(newest->image.name, name, sizeof newest->image.name - 1);
+    mt_unlock(self, locked);
+}
+
+bool mt_thread_is_dead(const struct mt_self *thread) {
+    return mt_system_call(SYS_tgkill, memtrace_image.pid, thread->image.tid, 0, 0, 0, 0) == -3 /* ESRCH */;
 }
 
 /* A slot whose owner is gone and which no site names. */
@@ -61,7 +74,7 @@ static struct mt_self *find_abandoned(uint32_t tid) {
     uint32_t count = (uint32_t)memtrace_image.threads.count;
     for (unsigned looks = 0; looks < LOOKS && looks < count; looks++) {
         struct mt_self *slot = mt_thread_at(cursor++ % count);
-        if (slot->site_count == 0 && (slot->image.tid == tid || is_dead(slot->image.tid)))
+        if (slot->site_count == 0 && (slot->image.tid == tid || mt_thread_is_dead(slot)))
             return slot;
     }
     return NULL;

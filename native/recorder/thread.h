@@ -44,10 +44,15 @@ bool mt_threads_init(void);
 /* Registers the calling thread; NULL when memory is out (counted as dropped). Keeps errno. */
 struct mt_self *mt_self_register(void);
 struct mt_self *mt_thread_at(uint32_t index);
+/* Asks the kernel. */
+bool mt_thread_is_dead(const struct mt_self *thread);
 /* Doubles the frame arrays; false when memory is out or the stack is too deep. Takes the lock itself. */
 bool mt_self_grow_frames(struct mt_self *self);
 /* Re-reads the kernel's name of the calling thread. */
 void mt_self_refresh_name(struct mt_self *self);
+
+/* A thread was given a name by another (or by itself): `self` is the caller. */
+void mt_thread_rename(struct mt_self *self, uint64_t pthread, const char *name);
 
 static inline struct mt_self *mt_self(void) {
     struct mt_self *self = mt_self_pointer;

@@ -1,9 +1,10 @@
 #include "target/module_symbols.h"
 
-#include <string.h>
-
 #include "base/hash_map.h"
+#include "base/vector.h"
 #include "target/elf_file.h"
+
+typedef MT_VECTOR(const struct mt_region *) region_list;
 
 static bool find_in_module(const struct mt_region *region, int fd, enum mt_symbol_table table, const char *name,
                            uint64_t *ret) {
@@ -17,22 +18,39 @@ static bool find_in_module(const struct mt_region *region, int fd, enum mt_symbo
     return found;
 }
 
+/* One region of each file. Code tells best where a module is loaded: a program may also read a library as data. Cores
+ * that debuggers write do not say what is code, so there any region must do. */
+static bool choose_regions(const struct mt_region *regions, size_t count, region_list *modules) {
+    struct mt_hash_map index_of = MT_HASH_MAP_INIT; /* by the address of the path: equal paths are one string */
+    bool ok = true;
+    for (size_t i = 0; i < count && ok; i++) {
+        const struct mt_region *region = &regions[i];
+        if (!region->path || region->path[0] != '/')
+            continue;
+        bool is_new;
+        uint64_t *index =
+            mt_hash_map_find_or_insert(&index_of, (uint64_t)(uintptr_t)region->path, modules->length, &is_new);
+        if (!index || is_new)
+            ok = index && mt_vector_push(modules, region);
+        else if (region->executable && !modules->data[*index]->executable)
+            modules->data[*index] = region;
+    }
+    mt_hash_map_deinit(&index_of);
+    return ok;
+}
+
 bool mt_module_symbols_find(const struct mt_region *regions, size_t count, mt_open_module *open_module, void *context,
                             const char *name, uint64_t *ret) {
+    region_list modules = {0};
     bool found = false;
-    for (enum mt_symbol_table table = MT_SYMBOLS_DYNAMIC; table <= MT_SYMBOLS_FULL && !found; table++) {
-        struct mt_hash_map seen = MT_HASH_MAP_INIT; /* by the address of the path: equal paths are one string */
-        for (size_t i = 0; i < count && !found; i++) {
-            const struct mt_region *region = &regions[i];
-            /* A loaded module has code; a library that a program merely reads as data has not. */
-            if (!region->executable || !region->path || region->path[0] != '/')
-                continue;
-            bool is_new = true;
-            mt_hash_map_find_or_insert(&seen, (uint64_t)(uintptr_t)region->path, 1, &is_new);
-            int fd = is_new ? open_module(context, region) : -1;
-            found = fd >= 0 && find_in_module(region, fd, table, name, ret);
+    if (choose_regions(regions, count, &modules)) {
+        for (enum mt_symbol_table table = MT_SYMBOLS_DYNAMIC; table <= MT_SYMBOLS_FULL && !found; table++) {
+            for (size_t i = 0; i < modules.length && !found; i++) {
+                int fd = open_module(context, modules.data[i]);
+                found = fd >= 0 && find_in_module(modules.data[i], fd, table, name, ret);
+            }
         }
-        mt_hash_map_deinit(&seen);
     }
+    mt_vector_deinit(&modules);
     return found;
 }

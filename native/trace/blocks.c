@@ -26,8 +26,8 @@ struct walk {
     void *context;
     struct mt_block_gaps gaps;
     struct mt_error *error;
-    /* While some thread stands inside an event a block may be in two places: then addresses are remembered. Those of the block
-     * table and the ranges are (value 1), and those that a descriptor asks about (value 0 until seen). */
+    /* While some thread stands inside an event a block may be in two places: then addresses are remembered. Those of
+     * the block table and the ranges are (value 1), and those that a descriptor asks about (value 0 until seen). */
     bool unsettled;
     struct mt_hash_map known;
 };
@@ -63,7 +63,8 @@ static void note_unreadable(struct walk *walk, struct mt_error *error) {
     }
     mt_error_destroy(error);
     if (++walk->gaps.unreadable_pages > MAX_UNREADABLE && !walk->error)
-        walk->error = mt_error_create(MT_ERROR_FORMAT, "the recorder's image is damaged: most of its tables can't be read");
+        walk->error =
+            mt_error_create(MT_ERROR_FORMAT, "the recorder's image is damaged: most of its tables can't be read");
 }
 
 static int compare_pages(const void *a, const void *b) {
@@ -127,8 +128,8 @@ static void visit_table_page(struct walk *walk, const struct page *page, const v
 static void visit_table(struct walk *walk) {
     void *records;
     size_t count;
-    walk->error = mt_pool_read(&walk->reader, &mt_image_shard(walk->image)->table_pages, sizeof(uint64_t), "table pages", &records,
-                               &count);
+    walk->error = mt_pool_read(&walk->reader, &mt_image_shard(walk->image)->table_pages, sizeof(uint64_t),
+                               "table pages", &records, &count);
     if (walk->error)
         return;
     MT_AUTO_FREE uint64_t *addresses = records;
@@ -146,8 +147,8 @@ static void visit_table(struct walk *walk) {
 static void visit_ranges(struct walk *walk) {
     void *records;
     size_t count;
-    walk->error =
-        mt_pool_read(&walk->reader, &mt_image_shard(walk->image)->ranges, sizeof(struct mt_range), "ranges", &records, &count);
+    walk->error = mt_pool_read(&walk->reader, &mt_image_shard(walk->image)->ranges, sizeof(struct mt_range), "ranges",
+                               &records, &count);
     if (walk->error)
         return;
     MT_AUTO_FREE struct mt_range *ranges = records;
@@ -263,13 +264,14 @@ static void visit_descriptors(struct walk *walk) {
     }
 }
 
-struct mt_error *mt_blocks_visit(const struct mt_image *image, struct mt_watch *watch, mt_block_visitor *visit, void *context,
-                                 struct mt_block_gaps *ret_gaps) {
+struct mt_error *mt_blocks_visit(const struct mt_image *image, struct mt_watch *watch, mt_block_visitor *visit,
+                                 void *context, struct mt_block_gaps *ret_gaps) {
     struct walk walk = {.image = image,
                         .reader = {.target = image->target, .watch = watch, .budget = image->budget},
                         .visit = visit,
                         .context = context};
-    void (*const steps[])(struct walk *) = {ask_descriptors, visit_table, visit_ranges, visit_shadow, visit_descriptors};
+    void (*const steps[])(struct walk *) = {ask_descriptors, visit_table, visit_ranges, visit_shadow,
+                                            visit_descriptors};
     for (size_t i = 0; i < sizeof steps / sizeof steps[0] && !walk.error; i++)
         steps[i](&walk);
     mt_hash_map_deinit(&walk.known);

@@ -1,5 +1,5 @@
-/* The live blocks of an image, each exactly once, wherever the recorder keeps them: shadow, block table, ranges, and the
- * descriptors of threads that stand inside an event. */
+/* The live blocks of an image, each exactly once, wherever the recorder keeps them: shadow, block table, ranges, and
+ * the descriptors of threads that stand inside an event. */
 #ifndef MEMTRACE_TRACE_BLOCKS_H
 #define MEMTRACE_TRACE_BLOCKS_H
 
@@ -24,7 +24,7 @@ struct mt_block_gaps {
 };
 
 /* Calls `visit` for every live block, in no particular order. */
-struct mt_error *mt_blocks_visit(const struct mt_image *image, struct mt_watch *watch, mt_block_visitor *visit, void *context,
-                                 struct mt_block_gaps *ret_gaps);
+struct mt_error *mt_blocks_visit(const struct mt_image *image, struct mt_watch *watch, mt_block_visitor *visit,
+                                 void *context, struct mt_block_gaps *ret_gaps);
 
 #endif

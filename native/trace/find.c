@@ -20,8 +20,8 @@ static bool is_image(uint64_t address, const void *page) {
     return memcmp(bytes, MT_IMAGE_MAGIC, sizeof MT_IMAGE_MAGIC) == 0 && self == address;
 }
 
-static struct mt_error *scan(struct mt_target *target, const struct mt_region *region, char *buffer, struct mt_watch *watch,
-                             uint64_t *ret_address) {
+static struct mt_error *scan(struct mt_target *target, const struct mt_region *region, char *buffer,
+                             struct mt_watch *watch, uint64_t *ret_address) {
     uint64_t start = (region->start + PAGE - 1) & ~(uint64_t)(PAGE - 1);
     for (uint64_t address = start; address < region->end;) {
         struct mt_error *error = mt_watch_poll(watch, "looking for the recorder's image");
@@ -35,6 +35,10 @@ static struct mt_error *scan(struct mt_target *target, const struct mt_region *r
                 *ret_address = address + at;
                 return NULL;
             }
+        }
+        if (target->interrupted) {
+            target->interrupted = false;
+            return mt_error_create(MT_ERROR_INTERRUPTED, "interrupted");
         }
         /* A hole, of a core that left pages out: go on behind it. */
         got &= ~(size_t)(PAGE - 1);
@@ -56,6 +60,8 @@ struct mt_error *mt_image_find(struct mt_target *target, struct mt_watch *watch,
             *ret_address = address;
             return NULL;
         }
+        if (error && error->code == MT_ERROR_INTERRUPTED)
+            return error;
     }
     mt_error_destroy(error);
 
@@ -67,7 +73,8 @@ struct mt_error *mt_image_find(struct mt_target *target, struct mt_watch *watch,
     MT_AUTO_FREE char *buffer = malloc(SCAN_BYTES);
     if (!buffer)
         return &mt_error_no_memory;
-    /* The image is data of a library, so the mappings of files come first; the others matter where a core does not name files. */
+    /* The image is data of a library, so the mappings of files come first; the others matter where a core does not name
+     * files. */
     uint64_t found = 0;
     for (int named = 1; named >= 0 && found == 0; named--) {
         for (size_t i = 0; i < count && found == 0; i++) {
@@ -83,8 +90,9 @@ struct mt_error *mt_image_find(struct mt_target *target, struct mt_watch *watch,
             break; /* here every mapped library has its name */
     }
     if (found == 0)
-        return mt_error_create(MT_ERROR_NOT_RECORDED, "nothing was recorded. Use `memtrace record` before `run`, or start the "
-                                                      "program with `memtrace run`");
+        return mt_error_create(MT_ERROR_NOT_RECORDED,
+                               "nothing was recorded. Use `memtrace record` before `run`, or start the "
+                               "program with `memtrace run`");
     *ret_address = found;
     return NULL;
 }

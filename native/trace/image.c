@@ -19,7 +19,8 @@ static struct mt_error *damaged(const char *what) {
 }
 
 /* Interns pairs of numbers: *ret is the value that was first given for (high, low). false: no memory. */
-static bool intern_pair(struct mt_hash_map *map, uint32_t high, uint32_t low, uint32_t new_value, uint32_t *ret, bool *ret_new) {
+static bool intern_pair(struct mt_hash_map *map, uint32_t high, uint32_t low, uint32_t new_value, uint32_t *ret,
+                        bool *ret_new) {
     uint64_t *value = mt_hash_map_find_or_insert(map, (uint64_t)high << 32 | low, new_value, ret_new);
     if (value)
         *ret = (uint32_t)*value;
@@ -34,10 +35,11 @@ static struct mt_error *read_header(struct mt_image *image) {
     if (error)
         return error;
     if (header->major != MT_IMAGE_MAJOR)
-        return mt_error_create(MT_ERROR_FORMAT,
-                               "this process was recorded with image version %d.%d, this memtrace reads %d.x: use the memtrace "
-                               "whose recorder was loaded",
-                               header->major, header->minor, MT_IMAGE_MAJOR);
+        return mt_error_create(
+            MT_ERROR_FORMAT,
+            "this process was recorded with image version %d.%d, this memtrace reads %d.x: use the memtrace "
+            "whose recorder was loaded",
+            header->major, header->minor, MT_IMAGE_MAJOR);
     if (header->header_size < sizeof *header || header->header_size > MAX_HEADER_SIZE)
         return damaged("its header has an impossible size");
     error = mt_target_read(image->target, image->address, header, sizeof *header);
@@ -89,8 +91,8 @@ static struct mt_error *intern_string(struct mt_image *image, const char *string
 }
 
 /* Fills `functions` and says for each code record which it is. */
-static struct mt_error *read_functions(struct mt_image *image, struct mt_pool_reader *reader, uint32_t **ret_function_of,
-                                       size_t *ret_count) {
+static struct mt_error *read_functions(struct mt_image *image, struct mt_pool_reader *reader,
+                                       uint32_t **ret_function_of, size_t *ret_count) {
     MT_AUTO_FREE char *strings = NULL;
     struct mt_error *error = read_strings(image, reader, &strings);
     void *records = NULL;
@@ -152,7 +154,8 @@ static struct mt_error *read_stacks(struct mt_image *image, struct mt_pool_reade
         struct mt_place place = {function_of[stack->code], stack->line};
         struct mt_node node = {.parent = node_of[stack->parent]};
         bool is_new;
-        if (!intern_pair(&known_places, place.function, place.line, (uint32_t)image->places.length, &node.place, &is_new) ||
+        if (!intern_pair(&known_places, place.function, place.line, (uint32_t)image->places.length, &node.place,
+                         &is_new) ||
             (is_new && !mt_vector_push(&image->places, place)) ||
             !intern_pair(&known_nodes, node.parent, node.place, (uint32_t)image->nodes.length, &node_of[i], &is_new) ||
             (is_new && !mt_vector_push(&image->nodes, node)))
@@ -240,12 +243,14 @@ void mt_image_destroy(struct mt_image *image) {
 
 struct mt_error *mt_image_check_recorded(const struct mt_image *image) {
     if (image->header.state == MT_RECORDING_NEVER)
-        return mt_error_create(MT_ERROR_NOT_RECORDED, image->header.request == MT_REQUEST_START
-                                                          ? "nothing was recorded yet: recording begins at the next allocation"
-                                                          : "nothing was recorded yet. Use `memtrace record`");
-    if (image->header.state == MT_RECORDING_DORMANT)
         return mt_error_create(MT_ERROR_NOT_RECORDED,
-                               "nothing was recorded: the recorder is loaded, but was told to leave this program alone");
+                               image->header.request == MT_REQUEST_START
+                                   ? "nothing was recorded yet: recording begins at the next allocation"
+                                   : "nothing was recorded yet. Use `memtrace record`");
+    if (image->header.state == MT_RECORDING_DORMANT)
+        return mt_error_create(
+            MT_ERROR_NOT_RECORDED,
+            "nothing was recorded: the recorder is loaded, but was told to leave this program alone");
     return NULL;
 }
 

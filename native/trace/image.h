@@ -1,8 +1,8 @@
 /* The recorder's image, read from a target and checked: names, stacks, sites, threads and counts. Live blocks are read
  * separately (trace/blocks.h). What was read is a copy: it stays good while the target runs on.
  *
- * Stacks are made canonical: call paths with the same functions, files and lines are one node here, however many nodes the
- * recorder made of them (one for each instruction). */
+ * Stacks are made canonical: call paths with the same functions, files and lines are one node here, however many nodes
+ * the recorder made of them (one for each instruction). */
 #ifndef MEMTRACE_TRACE_IMAGE_H
 #define MEMTRACE_TRACE_IMAGE_H
 
@@ -38,7 +38,7 @@ struct mt_node {
 struct mt_image {
     struct mt_target *target; /* borrowed */
     uint64_t address;
-    uint64_t budget; /* bytes that the target's mappings hold */
+    uint64_t budget;               /* bytes that the target's mappings hold */
     struct mt_image_header header; /* fields that an older recorder did not have are 0 */
     struct mt_string_table strings;
     /* Index 0 of the next three means "no Python frame". */
@@ -62,8 +62,8 @@ static inline const struct mt_shard *mt_image_shard(const struct mt_image *image
 /* Has recording ever begun? MT_ERROR_NOT_RECORDED in words that say what to do, else NULL. */
 struct mt_error *mt_image_check_recorded(const struct mt_image *image);
 
-/* Frames from `node` outwards, innermost first. *ret_frames has room that the next call reuses; NULL with *ret_count 0: no Python
- * frame. false: no memory. */
+/* Frames from `node` outwards, innermost first. *ret_frames has room that the next call reuses; NULL with *ret_count 0:
+ * no Python frame. false: no memory. */
 struct mt_frame_list {
     struct mt_frame *frames;
     size_t capacity;

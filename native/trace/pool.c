@@ -28,7 +28,8 @@ uint64_t mt_pool_budget(struct mt_target *target) {
 struct mt_error *mt_pool_spend(struct mt_pool_reader *reader, uint64_t bytes, const char *what) {
     if (bytes > reader->budget)
         return mt_error_create(MT_ERROR_FORMAT,
-                               "the recorder's image is damaged: its %s would take more bytes than the process holds", what);
+                               "the recorder's image is damaged: its %s would take more bytes than the process holds",
+                               what);
     reader->budget -= bytes;
     return NULL;
 }

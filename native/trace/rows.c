@@ -197,8 +197,8 @@ static void finish(const struct mt_image *image, enum mt_rows_of of, struct mt_r
                 &(struct order){.image = image, .of = of, .by = result->by});
 }
 
-struct mt_error *mt_rows_load(const struct mt_image *image, struct mt_watch *watch, enum mt_rows_of of, enum mt_group_by by,
-                              struct mt_rows **ret) {
+struct mt_error *mt_rows_load(const struct mt_image *image, struct mt_watch *watch, enum mt_rows_of of,
+                              enum mt_group_by by, struct mt_rows **ret) {
     struct mt_rows *result = calloc(1, sizeof *result);
     MT_AUTO_FREE uint32_t *row_of = calloc(image->site_count + 1, sizeof *row_of);
     if (!result || !row_of) {

@@ -1,5 +1,5 @@
-/* What the memory is made of, as rows: the sites of an image grouped by call path, line, function, file, thread or allocator,
- * at the peak and now. The same image gives the same rows in the same order, wherever it was read. */
+/* What the memory is made of, as rows: the sites of an image grouped by call path, line, function, file, thread or
+ * allocator, at the peak and now. The same image gives the same rows in the same order, wherever it was read. */
 #ifndef MEMTRACE_TRACE_ROWS_H
 #define MEMTRACE_TRACE_ROWS_H
 
@@ -45,8 +45,8 @@ struct mt_rows {
 enum mt_rows_of { MT_ROWS_PEAK, MT_ROWS_LIVE };
 
 /* Rows with something in them at the peak (or now), ordered by those bytes, then blocks, then name. */
-struct mt_error *mt_rows_load(const struct mt_image *image, struct mt_watch *watch, enum mt_rows_of of, enum mt_group_by by,
-                              struct mt_rows **ret);
+struct mt_error *mt_rows_load(const struct mt_image *image, struct mt_watch *watch, enum mt_rows_of of,
+                              enum mt_group_by by, struct mt_rows **ret);
 void mt_rows_destroy(struct mt_rows *rows);
 
 /* Bytes and blocks of a site at the peak. */

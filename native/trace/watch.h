@@ -9,10 +9,10 @@
 
 struct mt_watch {
     void *context;
-    bool (*interrupted)(void *context); /* NULL: never */
+    bool (*interrupted)(void *context);                /* NULL: never */
     void (*progress)(void *context, const char *line); /* NULL: nowhere to show it; NULL line: erase */
-    uint64_t last; /* private: CLOCK_MONOTONIC ns of the last question */
-    bool shown;    /* private */
+    uint64_t last;                                     /* private: CLOCK_MONOTONIC ns of the last question */
+    bool shown;                                        /* private */
 };
 
 /* Call it often: it looks at the clock and asks at most every 50 ms. `what` is shown when the work takes long. Returns
