@@ -58,7 +58,8 @@ $(BUILD)/memtrace: $(CLI_OBJECTS) $(BUILD)/libmemtrace.so
 
 BUILD_PACKAGES := gcc libc6-dev libdw-dev libelf-dev python3
 DEMO_PACKAGES  := gdb lldb-19 python3-lldb-19 python3-numpy
-TEST_PACKAGES  := clang clang-format clang-tidy g++ libcmocka-dev libjemalloc2 python3-dev python3-pyflakes python3-pytest
+TEST_PACKAGES  := clang clang-format clang-tidy g++ gdbserver libcmocka-dev libjemalloc2 python3-dev python3-greenlet \
+                  python3-pyflakes python3-pytest
 PACKAGES       := $(BUILD_PACKAGES) $(DEMO_PACKAGES) $(TEST_PACKAGES)
 
 .PHONY: deps
@@ -91,7 +92,6 @@ test: deps ## Build with gcc and clang, run all tests
 # --- housekeeping -------------------------------------------------------------------------------------------------
 
 C_FILES      := $(shell find native tests -name '*.[ch]' -o -name '*.cc' -o -name '*.cpp')
-TIDY_FILES   := $(sort $(LIBRARY_SOURCES) $(CLI_SOURCES) $(wildcard native/recorder/*.c))
 PYTHON_FILES := $(shell find native gdb lldb tests examples -name '*.py')
 
 .PHONY: format lint clean help
@@ -100,7 +100,8 @@ format: ## Lay out the C code
 
 lint: ## Check layout and habits of C and Python
 	clang-format --dry-run -Werror $(C_FILES)
-	clang-tidy --quiet $(TIDY_FILES) -- $(COMMON)
+	clang-tidy --quiet $(LIBRARY_SOURCES) $(CLI_SOURCES) -- -std=gnu11 -Inative
+	clang-tidy --quiet $(wildcard native/recorder/*.c) -- -std=gnu11 -Inative -D_GNU_SOURCE
 	$(PYTHON) -m pyflakes $(PYTHON_FILES)
 
 clean: ## Remove what was built

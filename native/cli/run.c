@@ -27,13 +27,31 @@ struct run {
     const char *report_command;
     const char *out; /* NULL: standard output */
     bool json;
+    bool follow;
     char **arguments;
     pid_t pid;
     struct mt_report report;
+    bool not_recorded;
 };
 
 const char *mt_cli_run_usage(void) {
-    return "memtrace run [--level objects|heap] [--report COMMAND] [--json] [--out FILE] -- PROGRAM ARGS...";
+    return "memtrace run [--level objects|heap] [--follow] [--report COMMAND] [--json] [--out FILE] -- PROGRAM ARGS...";
+}
+
+static void print_help(void) {
+    printf("usage: %s\n"
+           "Run a program recorded, and report when it ends; its status becomes ours.\n"
+           "\n"
+           "options:\n"
+           "  --level LEVEL     objects (the default): every Python object and what C\n"
+           "                    allocates; heap: what malloc and mmap hand out\n"
+           "  --follow          record its children too, and the programs that they run. The\n"
+           "                    report is about the program itself: ask a child while it runs,\n"
+           "                    by its number: memtrace --pid PID peak\n"
+           "  --report COMMAND  what to report, `peak` otherwise: \"live --by line\"\n"
+           "  --json            report as one JSON object\n"
+           "  --out FILE        report into FILE\n",
+           mt_cli_run_usage());
 }
 
 static bool usage(const char *problem, const char *detail) {
@@ -51,6 +69,10 @@ static bool parse(int count, char **arguments, struct run *run) {
         }
         if (!strcmp(option, "--json")) {
             run->json = true;
+            continue;
+        }
+        if (!strcmp(option, "--follow")) {
+            run->follow = true;
             continue;
         }
         char *equals = strchr(option, '=');
@@ -88,6 +110,20 @@ static bool find_recorder(char *ret, size_t size) {
     return true;
 }
 
+static void answer(struct run *run, struct mt_session *session, const char *command) {
+    mt_report_take(&run->report, mt_session_run(session, command));
+    if (!run->report.status || run->json)
+        return;
+    /* The code of an error is in its JSON form alone. */
+    MT_AUTO_FREE char *again = NULL;
+    if (asprintf(&again, "%s --json", command) < 0) {
+        again = NULL;
+        return;
+    }
+    if (strstr(mt_answer_text(mt_session_run(session, again)), "\"code\":\"not-recorded\""))
+        run->not_recorded = true;
+}
+
 /* Nothing of the program runs any more, and its memory is there. */
 static void ask(void *context) {
     struct run *run = context;
@@ -104,7 +140,7 @@ static void ask(void *context) {
     if (mt_answer_status(opening)) {
         mt_report_take(&run->report, opening);
     } else {
-        mt_report_take(&run->report, mt_session_run(session, command));
+        answer(run, session, command);
         mt_session_destroy(session);
     }
     sigaction(SIGINT, &forwarding, NULL);
@@ -113,7 +149,12 @@ static void ask(void *context) {
 static void write_report(const struct run *run) {
     const struct mt_report *report = &run->report;
     bool is_line = report->status && report->text && report->text[0] != '{';
-    if (!run->out || is_line)
+    if (run->not_recorded)
+        mt_complain(
+            "run: %s was not recorded: it is static, or runs with rights of its own, or replaced itself by another "
+            "program",
+            run->arguments[0]);
+    else if (!run->out || is_line)
         mt_report_print(report);
     else if (!mt_report_save(report, run->out))
         mt_complain("run: can't write %s: %s", run->out, strerror(errno));
@@ -128,7 +169,7 @@ int mt_cli_run(int count, char **arguments) {
     struct run run = {.level = "objects", .report_command = "peak"};
     char recorder[PATH_MAX];
     if (count > 0 && (!strcmp(arguments[0], "-h") || !strcmp(arguments[0], "--help"))) {
-        printf("usage: %s\n", mt_cli_run_usage());
+        print_help();
         return MT_EXIT_OK;
     }
     if (!parse(count, arguments, &run))
@@ -141,8 +182,8 @@ int mt_cli_run(int count, char **arguments) {
     }
     bool trace = !mt_child_has_special_rights(run.arguments[0]);
     struct mt_child child;
-    if (!mt_child_start(&(struct mt_child_options){recorder, run.level, run.arguments}, trace, mt_watch_trace_options(),
-                        &child))
+    if (!mt_child_start(&(struct mt_child_options){recorder, run.level, run.follow, run.arguments}, trace,
+                        mt_watch_trace_options(), &child))
         return start_failed();
     run.pid = child.pid;
     mt_signals_forward(child.pid);

@@ -5,6 +5,6 @@
 /* `arguments`: what stands behind `run`. Returns our exit status; does not return when the program was ended by a
  * signal. */
 int mt_cli_run(int count, char **arguments);
-const char *mt_cli_run_usage(void);
+const char *mt_cli_run_usage(void); /* one line */
 
 #endif

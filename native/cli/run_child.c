@@ -25,9 +25,12 @@ static bool set_environment(const struct mt_child_options *options) {
         preload = NULL;
         return false;
     }
+    if (setenv("LD_PRELOAD", preload, 1) || setenv("MEMTRACE_LEVEL", options->level, 1))
+        return false;
+    if (options->follow)
+        return !setenv("MEMTRACE_FOLLOW", "1", 1) && !unsetenv("MEMTRACE_PID");
     snprintf(pid, sizeof(pid), "%d", (int)getpid());
-    return !setenv("LD_PRELOAD", preload, 1) && !setenv("MEMTRACE_LEVEL", options->level, 1) &&
-           !setenv("MEMTRACE_PID", pid, 1);
+    return !setenv("MEMTRACE_PID", pid, 1) && !unsetenv("MEMTRACE_FOLLOW");
 }
 
 static _Noreturn void be_the_program(const struct mt_child_options *options, int go_fd, const sigset_t *mask) {

@@ -1,4 +1,4 @@
-/* Starting the program of `memtrace run`: as a shell would, but for three environment variables. */
+/* Starting the program of `memtrace run`: as a shell would, but for a few environment variables. */
 #ifndef MEMTRACE_CLI_RUN_CHILD_H
 #define MEMTRACE_CLI_RUN_CHILD_H
 
@@ -8,6 +8,7 @@
 struct mt_child_options {
     const char *recorder; /* path of the library to preload */
     const char *level;    /* "objects" or "heap" */
+    bool follow;          /* record its children too, and what they run */
     char **arguments;     /* NULL-terminated; the first is the program, looked up in PATH */
 };
 

@@ -20,6 +20,7 @@
 #define TASK_EXITING 0x4u /* flag of a task in /proc/PID/stat: it runs no more code of the program */
 #define KILL_PENDING (1ull << (SIGKILL - 1))
 #define DYING_LIMIT_MS 2000
+#define ALIVE_LOOKS 5
 #define CONTINUED_LIMIT_MS 50
 
 struct watch {
@@ -71,11 +72,12 @@ static enum life life_of(pid_t pid, pid_t tid) {
     return pending & KILL_PENDING ? LIFE_ENDING : LIFE_GOES_ON;
 }
 
-/* How far the threads other than `last` are; the one that is furthest from its end counts. Threads that go on are
- * traced from now on, as are those that they start, so that none can end the process unseen. */
-static enum life life_of_others(struct watch *watch, pid_t last) {
+/* How far the threads other than `*held` are; the one that is furthest from its end counts. `*held` is about to end,
+ * and held there; when another thread gets that far too, that one is held in its place: a thread that ends the whole
+ * process kills those that we hold, and comes last. */
+static enum life life_of_others(pid_t pid, pid_t *held) {
     char path[64];
-    snprintf(path, sizeof(path), "/proc/%d/task", (int)watch->pid);
+    snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
     DIR *directory = opendir(path);
     if (!directory)
         return LIFE_OVER;
@@ -83,14 +85,17 @@ static enum life life_of_others(struct watch *watch, pid_t last) {
     struct dirent *entry;
     while ((entry = readdir(directory))) {
         pid_t tid = (pid_t)strtol(entry->d_name, NULL, 10);
-        if (tid <= 0 || tid == last)
-            continue;
-        enum life life = life_of(watch->pid, tid);
         int status;
-        if (life == LIFE_GOES_ON)
-            ptrace(PTRACE_SEIZE, tid, NULL, (void *)(unsigned long)(mt_watch_trace_options() | PTRACE_O_TRACECLONE));
-        else if (life == LIFE_ENDING && waitpid(tid, &status, __WALL | WNOHANG) == tid && WIFSTOPPED(status))
-            resume(tid, 0); /* it was traced, and announces its own end */
+        if (tid <= 0 || tid == *held)
+            continue;
+        enum life life = life_of(pid, tid);
+        if (life != LIFE_OVER && waitpid(tid, &status, __WALL | WNOHANG) == tid && WIFSTOPPED(status)) {
+            bool is_end = status >> 16 == PTRACE_EVENT_EXIT;
+            resume(is_end ? *held : tid, status >> 16 ? 0 : WSTOPSIG(status));
+            if (is_end)
+                *held = tid;
+            life = LIFE_ENDING; /* of the one that was resumed: look again */
+        }
         if (life > most)
             most = life;
     }
@@ -98,30 +103,70 @@ static enum life life_of_others(struct watch *watch, pid_t last) {
     return most;
 }
 
-/* `tid` is about to end. Is it the last thread that could run code of the program? When the process ends as a whole its
- * threads are killed one after another, so this waits for those that are already doomed. */
-static bool is_last(struct watch *watch, pid_t tid) {
+/* `*held` is about to end. Is it the last thread that could run code of the program? When the process ends as a whole
+ * its threads are killed one after another, so this waits for those that are doomed, and may hold another one then. */
+static bool is_last(pid_t pid, pid_t *held) {
     unsigned looks_alive = 0;
     for (long waited = 0; waited < DYING_LIMIT_MS; waited++) {
-        enum life others = life_of_others(watch, tid);
+        enum life others = life_of_others(pid, held);
         if (others == LIFE_OVER)
             return true;
-        /* For a moment on its way out a thread looks alive, hence the second look. */
-        if (others == LIFE_GOES_ON && ++looks_alive == 2)
+        /* For a moment on its way out a thread looks alive, so look again and again. */
+        looks_alive = others == LIFE_GOES_ON ? looks_alive + 1 : 0;
+        if (looks_alive == ALIVE_LOOKS)
             return false;
         sleep_ms(1);
     }
     return true;
 }
 
-/* --- job control
- * --------------------------------------------------------------------------------------------------------- */
+/* Traces the threads that go on; how many those are. */
+static unsigned trace_living(pid_t pid) {
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+    DIR *directory = opendir(path);
+    if (!directory)
+        return 0;
+    unsigned traced = 0;
+    struct dirent *entry;
+    while ((entry = readdir(directory))) {
+        pid_t tid = (pid_t)strtol(entry->d_name, NULL, 10);
+        if (tid > 0 && life_of(pid, tid) == LIFE_GOES_ON)
+            traced += ptrace(PTRACE_SEIZE, tid, NULL,
+                             (void *)(unsigned long)(mt_watch_trace_options() | PTRACE_O_TRACECLONE)) == 0;
+    }
+    closedir(directory);
+    return traced;
+}
 
 static bool has_news(pid_t pid) {
     siginfo_t info = {0};
     return waitid(P_PID, (id_t)pid, &info, WSTOPPED | WCONTINUED | WEXITED | WNOHANG | WNOWAIT | __WALL) == 0 &&
            info.si_pid == pid;
 }
+
+/* The main thread has ended before the others, or one of the others takes its place and its number by exec: from now on
+ * all are traced, and those that they start, so that none can end the process unseen. While a thread is held, this must
+ * not be called: a thread in exec waits for that one, and the kernel makes us wait for the exec. */
+static void trace_others(pid_t pid) {
+    for (int i = 0; i < DYING_LIMIT_MS && trace_living(pid) == 0 && !has_news(pid); i++)
+        sleep_ms(1);
+}
+
+static void handle_exit(struct watch *watch, pid_t tid) {
+    bool is_main = tid == watch->pid;
+    bool is_end = watch->end.began && !watch->end.seen && is_last(watch->pid, &tid);
+    if (is_end) {
+        watch->end.seen = true;
+        watch->at_end(watch->context);
+    }
+    resume(tid, 0);
+    if (!is_end && is_main)
+        trace_others(watch->pid);
+}
+
+/* --- job control
+ * --------------------------------------------------------------------------------------------------------- */
 
 /* The program was stopped: stop too. A shell that continues its job continues both of us; one that sends SIGCONT to us
  * alone means the program as well. */
@@ -181,14 +226,11 @@ static void handle_stop(struct watch *watch, pid_t tid, int status) {
         break;
     case PTRACE_EVENT_EXEC:
         watch->end.began = true;
+        ptrace(PTRACE_SETOPTIONS, tid, NULL, (void *)(unsigned long)mt_watch_trace_options()); /* one thread again */
         resume(tid, 0);
         break;
     case PTRACE_EVENT_EXIT:
-        if (watch->end.began && !watch->end.seen && is_last(watch, tid)) {
-            watch->end.seen = true;
-            watch->at_end(watch->context);
-        }
-        resume(tid, 0);
+        handle_exit(watch, tid);
         break;
     default:
         resume(tid, 0);

@@ -30,6 +30,8 @@ extern const struct mt_command mt_record_stop_command;
 extern const struct mt_command mt_status_command;
 extern const struct mt_command mt_peak_command;
 extern const struct mt_command mt_live_command;
+extern const struct mt_command mt_mark_command;
+extern const struct mt_command mt_diff_command;
 extern const struct mt_command mt_born_command;
 extern const struct mt_command mt_help_command;
 

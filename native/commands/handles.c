@@ -36,6 +36,8 @@ struct mt_error *mt_handles_find(const struct mt_handles *handles, size_t number
                                number, count);
     }
     const struct mt_handle *handle = &handles->rows.data[number - 1];
+    if (handle->live_blocks == 0 && handle->blocks == 0)
+        return mt_error_create(MT_ERROR_NOT_FOUND, "row %zu: no block that was born there in between is alive", number);
     if (handle->live_blocks == 0)
         return mt_error_create(MT_ERROR_NOT_FOUND,
                                handle->blocks == 1 ? "row %zu: its block was freed since the peak"

@@ -12,7 +12,7 @@
 /* What a row stands for as an address: the largest of its blocks that live. */
 struct mt_handle {
     uint64_t address;
-    uint64_t blocks;      /* of the row, as it was listed */
+    uint64_t blocks;      /* of the row, as it was listed; 0: a change, which stands for blocks born in between */
     uint64_t live_blocks; /* 0: none, and `address` means nothing */
 };
 

@@ -6,7 +6,6 @@
 
 #include "base/cleanup.h"
 #include "commands/words.h"
-#include "image/image.h"
 #include "trace/rows.h"
 
 struct value {
@@ -18,7 +17,8 @@ struct option {
     enum mt_option id;
     const char *name;
     const char *placeholder;    /* NULL: takes no value */
-    const struct value *values; /* NULL: a number, or `all` */
+    const struct value *values; /* NULL: others than these */
+    const char *suggestion;     /* one of the others, for completion */
     const char *help;
 };
 
@@ -39,13 +39,15 @@ static const struct value levels[] = {
 };
 
 static const struct option options[] = {
-    {MT_OPTION_BY, "--by", "WHAT", groups,
+    {MT_OPTION_BY, "--by", "WHAT", groups, NULL,
      "one row for each stack (the default), line, function, file, thread or allocator"},
-    {MT_OPTION_LEVEL, "--level", "LEVEL", levels,
+    {MT_OPTION_SINCE, "--since", "MARK", NULL, "start",
+     "only blocks that were born after this mark: its number, or its name"},
+    {MT_OPTION_LEVEL, "--level", "LEVEL", levels, NULL,
      "objects (the default): every Python object and what C allocates; heap: what malloc and mmap hand out, the "
      "cheapest"},
-    {MT_OPTION_LIMIT, "--limit", "N", NULL, "show N rows, or all; text shows 20 otherwise, JSON all"},
-    {MT_OPTION_JSON, "--json", NULL, NULL, "answer with one JSON object"},
+    {MT_OPTION_LIMIT, "--limit", "N", NULL, "all", "show N rows, or all; text shows 20 otherwise, JSON all"},
+    {MT_OPTION_JSON, "--json", NULL, NULL, NULL, "answer with one JSON object"},
 };
 #define OPTION_COUNT (sizeof options / sizeof options[0])
 
@@ -123,6 +125,13 @@ static struct mt_error *parse_limit(const char *word, size_t *ret) {
     return NULL;
 }
 
+static struct mt_error *parse_since(const char *word, char *ret) {
+    if (strlen(word) >= MT_MARK_NAME)
+        return mt_error_create(MT_ERROR_USAGE, "--since takes a mark's number or name, and no name is that long");
+    strcpy(ret, word);
+    return NULL;
+}
+
 static struct mt_error *apply(const struct option *option, const char *value, struct mt_options *result) {
     switch (option->id) {
     case MT_OPTION_BY:
@@ -131,6 +140,8 @@ static struct mt_error *apply(const struct option *option, const char *value, st
         return parse_choice(option, value, &result->level);
     case MT_OPTION_LIMIT:
         return parse_limit(value, &result->limit);
+    case MT_OPTION_SINCE:
+        return parse_since(value, result->since);
     case MT_OPTION_JSON:
         break;
     }
@@ -212,8 +223,8 @@ void mt_options_complete(const char *previous_word, const char *word, unsigned a
     if (wants) {
         for (const struct value *value = wants->values; value && value->name; value++)
             mt_word_offer(value->name, word, out);
-        if (!wants->values)
-            mt_word_offer("all", word, out);
+        if (wants->suggestion)
+            mt_word_offer(wants->suggestion, word, out);
         return;
     }
     for (size_t i = 0; word[0] == '-' && i < OPTION_COUNT; i++)

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/strbuf.h"
+#include "image/image.h"
 
 /* Which options a command takes: a sum of these. */
 enum mt_option {
@@ -16,13 +17,15 @@ enum mt_option {
     MT_OPTION_LEVEL = 1 << 1,
     MT_OPTION_LIMIT = 1 << 2,
     MT_OPTION_JSON = 1 << 3,
+    MT_OPTION_SINCE = 1 << 4,
 };
 
 struct mt_options {
-    unsigned given; /* sum of enum mt_option */
-    unsigned by;    /* enum mt_group_by */
-    unsigned level; /* enum mt_level */
-    size_t limit;   /* rows; SIZE_MAX: all */
+    unsigned given;           /* sum of enum mt_option */
+    unsigned by;              /* enum mt_group_by */
+    unsigned level;           /* enum mt_level */
+    size_t limit;             /* rows; SIZE_MAX: all */
+    char since[MT_MARK_NAME]; /* a mark's number or name */
 };
 
 /* Parses the options at the start of `line`; *ret_rest points behind them and behind the blanks that follow (and behind

@@ -84,7 +84,7 @@ static struct mt_error *run(struct mt_call *call) {
     if (error)
         return error;
     struct mt_rows *rows;
-    error = mt_rows_load(image, &call->watch, MT_ROWS_PEAK, call->options.by, &rows);
+    error = mt_rows_load(image, &call->watch, MT_ROWS_PEAK, call->options.by, 0, &rows);
     if (error)
         return error;
     size_t shown = mt_row_answer_choose(call, rows, MT_ROWS_PEAK);

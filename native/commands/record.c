@@ -1,13 +1,13 @@
 #include "commands/command.h"
 
 #include <inttypes.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "commands/preload.h"
+#include "commands/request.h"
 #include "commands/session.h"
 
 #define RECORDER "libmemtrace-recorder.so"
@@ -136,50 +136,19 @@ static struct mt_error *disarm(struct mt_call *call, bool *ret_done) {
 
 /* --- while it runs ---------------------------------------------------------------------------------------------- */
 
-static struct mt_error *write_request(struct mt_call *call, const struct mt_image *image, uint32_t request,
-                                      uint32_t argument) {
-    /* Both words in one write: the recorder must not see one without the other. */
-    uint32_t words[2] = {request, argument};
-    _Static_assert(offsetof(struct mt_image_header, request_argument) == offsetof(struct mt_image_header, request) + 4,
-                   "the request's words are neighbours");
-    struct mt_error *error =
-        mt_target_write(image->target, image->address + offsetof(struct mt_image_header, request), words, sizeof words);
-    if (!error)
-        mt_session_forget_image(call->session);
-    return error;
-}
-
-static struct mt_error *refuse_core(struct mt_call *call, struct mt_host_description *ret) {
-    struct mt_error *error = mt_session_describe(call->session, ret);
-    if (!error && ret->kind == MT_HOST_CORE)
-        return mt_error_create(MT_ERROR_UNSUPPORTED,
-                               "a core is what a process left behind: only a process can be recorded");
-    return error;
-}
-
-static struct mt_error *no_recorder(struct mt_error *error, const struct mt_host *host) {
-    if (error->code != MT_ERROR_NOT_RECORDED)
-        return error;
-    mt_error_destroy(error);
-    return mt_error_create(
-        MT_ERROR_NOT_RECORDED,
-        host ? "the recorder is not in this process: end it, use `memtrace record`, then `run`"
-             : "the recorder is not in this process: start it with `memtrace run -- PROGRAM`, or under a "
-               "debugger after `memtrace record`");
-}
-
 static struct mt_error *start_in_process(struct mt_call *call) {
     struct mt_image *image;
-    struct mt_error *error = mt_call_image(call, &image);
+    struct mt_error *error = mt_request_image(call, &image);
     if (error)
-        return no_recorder(error, mt_session_debugger(call->session));
+        return error;
     const struct mt_image_header *header = &image->header;
     uint32_t level = call->options.level, generation = header->generation;
     if (header->state == MT_RECORDING_DORMANT)
         return mt_error_create(MT_ERROR_UNSUPPORTED,
                                "the recorder in this process was told to leave this program alone");
-    bool pending = header->request == MT_REQUEST_START;
-    bool recording = header->state == MT_RECORDING_ON && header->request != MT_REQUEST_STOP;
+    enum mt_request asked = mt_image_pending(image);
+    bool pending = asked == MT_REQUEST_START;
+    bool recording = header->state == MT_RECORDING_ON && asked != MT_REQUEST_STOP;
     uint32_t current = pending ? header->request_argument : header->level;
     const char *name = mt_level_name(current);
     if ((pending || recording) && current != level && (call->options.given & MT_OPTION_LEVEL))
@@ -189,14 +158,15 @@ static struct mt_error *start_in_process(struct mt_call *call) {
         emit_action(call, "none", current);
         mt_emit_line(&call->emitter, "already recording, level %s", name ? name : "?");
     } else if (header->state == MT_RECORDING_ON && header->level == level) {
-        /* A stop was asked for and has not happened yet. */
-        error = write_request(call, image, MT_REQUEST_NONE, 0);
+        /* A stop was asked for and has not happened yet; a mark that was to come before it still comes. */
+        bool mark = mt_image_mark_is_pending(image);
+        error = mt_request_write(call, image, mark ? MT_REQUEST_MARK : MT_REQUEST_NONE, mark ? generation + 1 : 0);
         if (error)
             return error;
         emit_action(call, "cancel", level);
         mt_emit_line(&call->emitter, "recording goes on, level %s", mt_level_name(level));
     } else {
-        error = write_request(call, image, MT_REQUEST_START, level);
+        error = mt_request_write(call, image, MT_REQUEST_START, level);
         if (error)
             return error;
         emit_action(call, "start", level);
@@ -208,7 +178,7 @@ static struct mt_error *start_in_process(struct mt_call *call) {
 
 static struct mt_error *run_record(struct mt_call *call) {
     struct mt_host_description description;
-    struct mt_error *error = refuse_core(call, &description);
+    struct mt_error *error = mt_request_describe(call, "recorded", &description);
     if (error)
         return error;
     return description.kind == MT_HOST_NONE ? arm(call) : start_in_process(call);
@@ -216,21 +186,23 @@ static struct mt_error *run_record(struct mt_call *call) {
 
 static struct mt_error *stop_in_process(struct mt_call *call) {
     struct mt_image *image;
-    struct mt_error *error = mt_call_image(call, &image);
+    struct mt_error *error = mt_request_image(call, &image);
     if (error)
-        return no_recorder(error, mt_session_debugger(call->session));
+        return error;
     const struct mt_image_header *header = &image->header;
     uint32_t level = header->level, generation = header->generation;
-    if (header->request == MT_REQUEST_START) {
-        error = write_request(call, image, MT_REQUEST_NONE, 0);
+    enum mt_request asked = mt_image_pending(image);
+    if (asked == MT_REQUEST_START) {
+        error = mt_request_write(call, image, MT_REQUEST_NONE, 0);
         if (error)
             return error;
         emit_action(call, "cancel", level);
         mt_emit_line(&call->emitter, "recording will not begin");
-    } else if (header->state != MT_RECORDING_ON || header->request == MT_REQUEST_STOP) {
+    } else if (header->state != MT_RECORDING_ON || asked == MT_REQUEST_STOP) {
         return mt_error_create(MT_ERROR_NOT_RECORDED, "nothing is being recorded");
     } else {
-        error = write_request(call, image, MT_REQUEST_STOP, 0);
+        /* A mark of this very stop is set before recording ends. */
+        error = mt_request_write(call, image, MT_REQUEST_STOP, asked == MT_REQUEST_MARK ? generation + 1 : 0);
         if (error)
             return error;
         emit_action(call, "stop", level);
@@ -242,7 +214,7 @@ static struct mt_error *stop_in_process(struct mt_call *call) {
 
 static struct mt_error *run_record_stop(struct mt_call *call) {
     struct mt_host_description description;
-    struct mt_error *error = refuse_core(call, &description);
+    struct mt_error *error = mt_request_describe(call, "recorded", &description);
     if (error)
         return error;
     if (description.kind != MT_HOST_NONE)

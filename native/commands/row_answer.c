@@ -12,6 +12,11 @@ static const struct mt_amount *amount_of(const struct mt_row *row, enum mt_rows_
     return of == MT_ROWS_PEAK ? &row->peak : &row->live;
 }
 
+/* How much a row weighs among the others. */
+static uint64_t weight_of(const struct mt_row *row, enum mt_rows_of of) {
+    return of == MT_ROWS_CHANGE ? mt_magnitude(row->change.bytes) : amount_of(row, of)->bytes;
+}
+
 size_t mt_row_answer_choose(const struct mt_call *call, const struct mt_rows *rows, enum mt_rows_of of) {
     bool limited = call->options.given & MT_OPTION_LIMIT;
     size_t most = limited ? call->options.limit : call->emitter.json ? SIZE_MAX : DEFAULT_LIMIT;
@@ -19,10 +24,12 @@ size_t mt_row_answer_choose(const struct mt_call *call, const struct mt_rows *ro
         most = rows->count;
     if (limited || call->emitter.json)
         return most;
-    uint64_t whole = of == MT_ROWS_PEAK ? rows->peak.bytes : rows->live.bytes, sum = 0;
+    uint64_t whole = 0, sum = 0;
+    for (size_t i = 0; i < rows->count; i++)
+        whole += weight_of(&rows->rows[i], of);
     size_t shown = 0;
     for (; shown < most; shown++) {
-        uint64_t bytes = amount_of(&rows->rows[shown], of)->bytes;
+        uint64_t bytes = weight_of(&rows->rows[shown], of);
         /* A program of a thousand equal parts has no row of 1 %: then the first ones stand for it. */
         if (bytes < whole / 100 && sum >= whole - whole / 10)
             break;
@@ -109,7 +116,10 @@ static bool emit_group(struct mt_emitter *emitter, const struct mt_image *image,
         const char *name = mt_image_thread_name(image, row->key);
         if (!name)
             name = "(ended)";
-        snprintf(key, sizeof key, "%" PRIu32 " %s", image->threads[row->key].tid, name);
+        if (row->key == MT_THREAD_GONE)
+            snprintf(key, sizeof key, "%s", name);
+        else
+            snprintf(key, sizeof key, "%" PRIu32 " %s", image->threads[row->key].tid, name);
         mt_emit_cell_text(emitter, key);
         mt_emit_string(emitter, "key", name);
         break;
@@ -123,15 +133,15 @@ static bool emit_group(struct mt_emitter *emitter, const struct mt_image *image,
 }
 
 static void emit_origin(struct mt_emitter *emitter, const struct mt_image *image, const struct mt_row *row) {
-    const struct mt_site *site = &image->sites[row->site];
-    if (!row->mixed_threads) {
-        mt_emit_unsigned(emitter, "thread", image->threads[site->thread].tid);
-        mt_emit_string(emitter, "thread_name", mt_image_thread_name(image, site->thread));
+    const struct mt_origin *origin = &row->origin;
+    if (!row->mixed_threads && origin->thread != MT_THREAD_GONE) {
+        mt_emit_unsigned(emitter, "thread", image->threads[origin->thread].tid);
+        mt_emit_string(emitter, "thread_name", mt_image_thread_name(image, origin->thread));
     }
     if (!row->mixed_allocators)
-        mt_emit_string(emitter, "allocator", mt_allocator_name(site->allocator));
+        mt_emit_string(emitter, "allocator", mt_allocator_name(origin->allocator));
     if (!row->mixed_generations)
-        mt_emit_unsigned(emitter, "generation", site->generation);
+        mt_emit_unsigned(emitter, "generation", origin->generation);
 }
 
 static void emit_sample(struct mt_emitter *emitter, const struct mt_row *row) {
@@ -149,7 +159,7 @@ static void emit_sample(struct mt_emitter *emitter, const struct mt_row *row) {
 /* Numbers the row, also as a variable of the debugger. */
 static bool number_row(struct mt_call *call, const struct mt_row *row, enum mt_rows_of of, size_t *ret) {
     struct mt_handle handle = {.address = row->sample_count > 0 ? row->sample[0].address : 0,
-                               .blocks = amount_of(row, of)->blocks,
+                               .blocks = of == MT_ROWS_CHANGE ? 0 : amount_of(row, of)->blocks,
                                .live_blocks = row->live.blocks};
     *ret = mt_handles_add(mt_session_handles(call->session), handle);
     if (*ret == 0)
@@ -163,58 +173,89 @@ static bool number_row(struct mt_call *call, const struct mt_row *row, enum mt_r
     return true;
 }
 
-/* One line for all rows from `first` on. */
-static void emit_rest(struct mt_call *call, const struct mt_rows *rows, enum mt_rows_of of, size_t first) {
-    struct mt_emitter *emitter = &call->emitter;
-    struct mt_amount rest = {0}, live = {0};
-    for (size_t i = first; i < rows->count; i++) {
-        const struct mt_amount *amount = amount_of(&rows->rows[i], of);
-        rest.bytes += amount->bytes;
-        rest.blocks += amount->blocks;
-        live.bytes += rows->rows[i].live.bytes;
+/* The cells of a row's amounts. */
+static void emit_amounts(struct mt_emitter *emitter, const struct mt_row *row, enum mt_rows_of of) {
+    if (of == MT_ROWS_CHANGE) {
+        mt_emit_cell_change(emitter, row->change.bytes);
+        mt_emit_cell_change(emitter, row->change.blocks);
+        return;
     }
-    size_t count = rows->count - first;
+    const struct mt_amount *amount = amount_of(row, of);
+    mt_emit_cell_number(emitter, amount->bytes);
+    mt_emit_cell_number(emitter, row->live.bytes);
+    mt_emit_cell_number(emitter, amount->blocks);
+    mt_emit_unsigned(emitter, "live_blocks", row->live.blocks);
+}
+
+/* All rows from `first` on as one. */
+static struct mt_row sum_rest(const struct mt_rows *rows, size_t first) {
+    struct mt_row rest = {0};
+    for (size_t i = first; i < rows->count; i++) {
+        const struct mt_row *row = &rows->rows[i];
+        rest.peak.bytes += row->peak.bytes;
+        rest.peak.blocks += row->peak.blocks;
+        rest.live.bytes += row->live.bytes;
+        rest.live.blocks += row->live.blocks;
+        rest.change.bytes = mt_change_add(rest.change.bytes, row->change.bytes);
+        rest.change.blocks += row->change.blocks;
+    }
+    return rest;
+}
+
+/* One line for the rows that are not shown. */
+static void emit_rest(struct mt_emitter *emitter, const struct mt_rows *rows, enum mt_rows_of of,
+                      const struct mt_row *rest, size_t count) {
     struct mt_strbuf text = MT_STRBUF_INIT;
     mt_text_count(&text, count);
     mt_strbuf_printf(&text, " other %s%s", group_plural(rows->by), count == 1 ? "" : "s");
     mt_emit_row_begin(emitter, MT_ROW_TEXT);
     mt_emit_cell_text(emitter, NULL);
-    mt_emit_cell_number(emitter, rest.bytes);
-    mt_emit_cell_number(emitter, live.bytes);
-    mt_emit_cell_number(emitter, rest.blocks);
+    emit_amounts(emitter, rest, of);
     mt_emit_cell_text(emitter, text.data);
     mt_emit_row_end(emitter);
     mt_strbuf_deinit(&text);
 }
 
-struct mt_error *mt_row_answer(struct mt_call *call, const struct mt_image *image, const struct mt_rows *rows,
-                               enum mt_rows_of of, size_t shown) {
-    struct mt_emitter *emitter = &call->emitter;
+static void emit_omitted(struct mt_emitter *emitter, enum mt_rows_of of, const struct mt_row *rest, size_t count) {
+    mt_emit_begin(emitter, "omitted", '{');
+    mt_emit_unsigned(emitter, "rows", count);
+    if (of == MT_ROWS_CHANGE)
+        mt_emit_integer(emitter, "bytes", rest->change.bytes);
+    else
+        mt_emit_unsigned(emitter, "bytes", amount_of(rest, of)->bytes);
+    mt_emit_end(emitter, '}');
+}
+
+/* The columns of an answer; how many there are. */
+static size_t choose_columns(const struct mt_rows *rows, enum mt_rows_of of, struct mt_column columns[static 5]) {
     enum mt_column_kind kind = rows->by == MT_BY_FILE                                    ? MT_COLUMN_PATH
                                : rows->by == MT_BY_THREAD || rows->by == MT_BY_ALLOCATOR ? MT_COLUMN_TEXT
                                                                                          : MT_COLUMN_STACK;
-    const struct mt_column columns[] = {
-        {MT_COLUMN_HANDLE, "#", NULL},
-        {MT_COLUMN_NUMBER, "bytes", "bytes"},
-        {MT_COLUMN_NUMBER, of == MT_ROWS_PEAK ? "alive now" : NULL, "live_bytes"},
-        {MT_COLUMN_NUMBER, "blocks", "blocks"},
-        {kind, group_title(rows->by), rows->by == MT_BY_STACK ? "stack" : NULL},
-    };
+    bool change = of == MT_ROWS_CHANGE;
+    size_t count = 0;
+    columns[count++] = (struct mt_column){MT_COLUMN_HANDLE, "#", NULL};
+    columns[count++] = (struct mt_column){MT_COLUMN_NUMBER, "bytes", change ? "bytes_delta" : "bytes"};
+    if (!change)
+        columns[count++] = (struct mt_column){MT_COLUMN_NUMBER, of == MT_ROWS_PEAK ? "alive now" : NULL, "live_bytes"};
+    columns[count++] = (struct mt_column){MT_COLUMN_NUMBER, "blocks", change ? "blocks_delta" : "blocks"};
+    columns[count++] = (struct mt_column){kind, group_title(rows->by), rows->by == MT_BY_STACK ? "stack" : NULL};
+    return count;
+}
+
+struct mt_error *mt_row_answer(struct mt_call *call, const struct mt_image *image, const struct mt_rows *rows,
+                               enum mt_rows_of of, size_t shown) {
+    struct mt_emitter *emitter = &call->emitter;
+    struct mt_column columns[5];
     struct mt_frame_list list = {0};
     struct mt_error *error = NULL;
-    uint64_t omitted = 0;
-    mt_emit_table_begin(emitter, "rows", columns, sizeof columns / sizeof columns[0]);
+    mt_emit_table_begin(emitter, "rows", columns, choose_columns(rows, of, columns));
     for (size_t i = 0; i < shown && !error; i++) {
         const struct mt_row *row = &rows->rows[i];
-        const struct mt_amount *amount = amount_of(row, of);
         size_t number = 0;
         mt_emit_row_begin(emitter, MT_ROW_BOTH);
         bool ok = emitter->json || number_row(call, row, of, &number);
         mt_emit_cell_number(emitter, number);
-        mt_emit_cell_number(emitter, amount->bytes);
-        mt_emit_cell_number(emitter, row->live.bytes);
-        mt_emit_cell_number(emitter, amount->blocks);
-        mt_emit_unsigned(emitter, "live_blocks", row->live.blocks);
+        emit_amounts(emitter, row, of);
         ok = ok && emit_group(emitter, image, row, rows->by, &list);
         emit_origin(emitter, image, row);
         emit_sample(emitter, row);
@@ -224,16 +265,12 @@ struct mt_error *mt_row_answer(struct mt_call *call, const struct mt_image *imag
     mt_frame_list_deinit(&list);
     if (error)
         return error;
-    for (size_t i = shown; i < rows->count; i++)
-        omitted += amount_of(&rows->rows[i], of)->bytes;
-    if (shown < rows->count)
-        emit_rest(call, rows, of, shown);
+    size_t left = rows->count - shown;
+    struct mt_row rest = sum_rest(rows, shown);
+    if (left > 0)
+        emit_rest(emitter, rows, of, &rest, left);
     mt_emit_table_end(emitter);
-    if (shown < rows->count) {
-        mt_emit_begin(emitter, "omitted", '{');
-        mt_emit_unsigned(emitter, "rows", rows->count - shown);
-        mt_emit_unsigned(emitter, "bytes", omitted);
-        mt_emit_end(emitter, '}');
-    }
+    if (left > 0)
+        emit_omitted(emitter, of, &rest, left);
     return NULL;
 }

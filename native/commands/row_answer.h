@@ -1,4 +1,4 @@
-/* The part of an answer that `peak` and `live` share: their rows. */
+/* The part of an answer that `peak`, `live` and `diff` share: their rows. */
 #ifndef MEMTRACE_COMMANDS_ROW_ANSWER_H
 #define MEMTRACE_COMMANDS_ROW_ANSWER_H
 

@@ -8,6 +8,7 @@
 
 #include "commands/session.h"
 #include "output/text.h"
+#include "trace/marks.h"
 #include "trace/rows.h"
 
 /* Something that the answers lack, why, and what would bring it. */
@@ -124,16 +125,18 @@ static const char *state_name(uint32_t state) {
     return state < sizeof names / sizeof names[0] ? names[state] : "unknown";
 }
 
-static const char *pending_name(uint32_t request) {
+static const char *pending_name(enum mt_request request) {
     static const char *const names[] = {NULL, "start", "stop", "mark"};
-    return request < sizeof names / sizeof names[0] ? names[request] : NULL;
+    return names[request];
 }
 
 /* What there is to say about the recording beside its numbers; NULL: it just goes on. */
-static const char *recording_remark(const struct mt_image_header *header) {
-    if (header->request == MT_REQUEST_START)
+static const char *recording_remark(const struct mt_image *image) {
+    const struct mt_image_header *header = &image->header;
+    enum mt_request asked = mt_image_pending(image);
+    if (asked == MT_REQUEST_START)
         return "recording begins at the next allocation";
-    if (header->request == MT_REQUEST_STOP)
+    if (asked == MT_REQUEST_STOP)
         return "recording ends at the next allocation";
     switch (header->state) {
     case MT_RECORDING_NEVER:
@@ -178,7 +181,7 @@ static void emit_recording(struct mt_call *call, const struct mt_image *image) {
 
     mt_emit_boolean(emitter, "recording", header->state == MT_RECORDING_ON);
     mt_emit_string(emitter, "state", state_name(header->state));
-    mt_emit_string(emitter, "pending", pending_name(header->request));
+    mt_emit_string(emitter, "pending", pending_name(mt_image_pending(image)));
     mt_emit_string(emitter, "level", level);
     mt_emit_boolean(emitter, "native", false);
     mt_emit_unsigned(emitter, "generation", header->generation);
@@ -203,7 +206,7 @@ static void emit_recording(struct mt_call *call, const struct mt_image *image) {
     mt_emit_unsigned(emitter, "python_rewrapped", header->python_rewrapped);
     mt_emit_unsigned(emitter, "threads", image->thread_count);
 
-    const char *remark = recording_remark(header);
+    const char *remark = recording_remark(image);
     if (remark)
         mt_emit_line(emitter, "%s", remark);
     if (header->state == MT_RECORDING_NEVER || header->state == MT_RECORDING_DORMANT)
@@ -231,6 +234,54 @@ static void emit_recording(struct mt_call *call, const struct mt_image *image) {
                      header->python_rewrapped, header->python_rewrapped == 1 ? "" : "s");
     if (header->python_state == MT_PYTHON_FOUND)
         mt_emit_line(emitter, "Python stacks: none yet, no Python code has run");
+}
+
+/* The marks that are kept. */
+static void emit_marks(struct mt_call *call, const struct mt_image *image, const struct mt_marks *marks) {
+    static const struct mt_column columns[] = {{MT_COLUMN_HANDLE, "mark", "generation"},
+                                               {MT_COLUMN_TEXT, "name", NULL},
+                                               {MT_COLUMN_TEXT, "set", NULL},
+                                               {MT_COLUMN_NUMBER, "alive then", "live_bytes"},
+                                               {MT_COLUMN_NUMBER, "blocks", "live_blocks"}};
+    struct mt_emitter *emitter = &call->emitter;
+    const struct mt_shard *shard = mt_image_shard(image);
+    mt_emit_table_begin(emitter, "marks", columns, sizeof columns / sizeof columns[0]);
+    for (size_t i = 0; i < marks->count; i++) {
+        const struct mt_moment *mark = &marks->list[i];
+        bool pending = mark->kind == MT_MOMENT_PENDING;
+        const char *name = mark->name[0] != '\0' ? mark->name : NULL;
+        struct mt_strbuf when = MT_STRBUF_INIT;
+        if (!pending)
+            mt_strbuf_append_char(&when, '+');
+        if (!pending)
+            mt_text_seconds(&when, mark->time);
+        mt_emit_row_begin(emitter, MT_ROW_BOTH);
+        mt_emit_cell_number(emitter, mark->generation);
+        mt_emit_cell_text(emitter, name);
+        mt_emit_cell_text(emitter, pending ? "now" : when.data);
+        mt_emit_cell_number(emitter, pending ? non_negative(shard->live_bytes) : mark->live_bytes);
+        mt_emit_cell_number(emitter, pending ? non_negative(shard->live_blocks) : mark->live_blocks);
+        mt_emit_string(emitter, "name", name);
+        if (!pending)
+            mt_emit_seconds(emitter, "time", mark->time);
+        mt_emit_boolean(emitter, "pending", pending);
+        mt_emit_row_end(emitter);
+        mt_strbuf_deinit(&when);
+    }
+    mt_emit_table_end(emitter);
+}
+
+/* Whatever is wrong with the marks, the rest of the answer stands. */
+static struct mt_error *tell_marks(struct mt_call *call, const struct mt_image *image, struct lacks *lacks) {
+    struct mt_marks marks = {0};
+    struct mt_error *error = mt_marks_load(image, &call->watch, &marks);
+    if (error && error->code != MT_ERROR_FORMAT && error->code != MT_ERROR_FAULT)
+        return error;
+    if (error)
+        add_lack(lacks, "marks", "a core that holds them", "%s", error->message);
+    mt_error_destroy(error);
+    emit_marks(call, image, &marks);
+    return NULL;
 }
 
 static void emit_not_recording(struct mt_call *call) {
@@ -268,6 +319,9 @@ static struct mt_error *run(struct mt_call *call) {
     } else {
         emit_recording(call, image);
         judge_image(image, &lacks);
+        error = tell_marks(call, image, &lacks);
+        if (error)
+            return error;
     }
     if (target->info.kind == MT_TARGET_CORE)
         emit_core(call, target);

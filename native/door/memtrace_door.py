@@ -226,18 +226,18 @@ class Door:
             answer = self._calls.mt_session_run(self._session, _bytes(command_line))
         finally:
             sys.unraisablehook = unraisable
-        text = _text(ctypes.string_at(self._calls.mt_answer_text(answer), self._calls.mt_answer_length(answer)))
+        text = ctypes.string_at(self._calls.mt_answer_text(answer), self._calls.mt_answer_length(answer))
         answered = self._calls.mt_answer_status(answer) == 0
         problem, self._problem = self._problem, None
         # The library words an interruption itself; a defect of the adapter must not look like a fact about the process.
         if problem is not None and (answered or not isinstance(problem, KeyboardInterrupt)):
             raise problem
-        return answered, text
+        return answered, text.decode("utf-8", "replace")
 
     def complete(self, line):
         """Whole words for the last word of a half-typed line."""
         candidates = self._calls.mt_complete(self._session, _bytes(line))
-        return _text(candidates).split("\n") if candidates else []
+        return [word for word in _text(candidates or b"").split("\n") if word]
 
     # The callbacks. ctypes swallows what escapes from one and hands the library a stale value, so nothing may escape;
     # an output is set last, so that a callback that died half-way is a failure to the library.

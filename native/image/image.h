@@ -15,8 +15,9 @@
  *      * the composition of the peak is exact: for every site, the values at the peak are (peak_bytes,
  *        peak_blocks) if its `epoch` equals the shard's, else (bytes, blocks).  The commit of a new peak is the
  *        single store of a new shard epoch, so a reader sums the sites and trusts that sum;
- *      * a live block appears at least once in the shadow, the block table or a thread's in-flight descriptor;
- *        readers drop duplicates by address;
+ *      * a live block appears at least once in the shadow, the block table or a thread's in-flight descriptor; readers
+ *        drop duplicates by address, and count the old block of a descriptor as struct mt_thread says;
+ *      * a map, a munmap or an mremap changes all ranges that it touches at one instant: `ranges_changed`;
  *      * a thread inside an event has `operation` set; what it is about to do may or may not have happened.
  */
 #ifndef MEMTRACE_IMAGE_H
@@ -41,8 +42,10 @@ enum mt_recording {
 };
 
 /* `request`: written by a debugger while the process is stopped, obeyed and reset to 0 at the entry of the next
- * event of any thread. `request_argument`: for START the level. MARK: nothing can have happened between the stop at
- * which it was written and the event that obeys it, so the mark shows the moment of the stop. */
+ * event of any thread. `request_argument`: for START the level; for MARK the generation that it begins, which is one
+ * more than the header's, so that at every instant a mark is either still to come or there (0: whichever is next); for
+ * STOP the same when a mark is to be set first, else 0. MARK: nothing can have happened between the stop at which it
+ * was written and the event that obeys it, so the mark shows the moment of the stop. */
 enum mt_request { MT_REQUEST_NONE = 0, MT_REQUEST_START = 1, MT_REQUEST_STOP = 2, MT_REQUEST_MARK = 3 };
 
 /* What the process's Python is to the recorder. */
@@ -129,8 +132,11 @@ enum mt_operation {
     MT_IDLE = 0,
     MT_OP_ALLOCATE = 1,
     MT_OP_FREE = 2,
-    MT_OP_REALLOCATE = 3, /* the old block is out of the tables, lives in the descriptor and still counts */
-    MT_OP_SETTLE = 4,     /* its successor `new_address` is being entered; when it is in the tables, the old is gone */
+    /* The old block lives in the descriptor and still counts. The tables do not have it: what they have at its address
+     * is another thread's block, for the real realloc gives the address up. Only while `new_address` equals `address`
+     * may it stand in both. */
+    MT_OP_REALLOCATE = 3,
+    MT_OP_SETTLE = 4, /* its successor `new_address` is being entered; when it is in the tables, the old is gone */
 };
 
 /* One thread that has allocated. Slots of dead threads are used again when nothing of theirs lives.
@@ -178,12 +184,21 @@ struct mt_table_slot {
 #define MT_SHADOW_MIDDLE_SHIFT 36
 #define MT_SHADOW_LEAF(entry) ((entry)&0xffffffffffffULL)
 
-/* Address ranges that came from the kernel (mmap, mremap, sbrk). state 0: record unused. */
+/* `state` of a range. An event that changes ranges leaves the old ones as they are, enters what is to be instead, and
+ * then changes over by one store to `ranges_changed` of the shard. */
+enum mt_range_state {
+    MT_RANGE_UNUSED = 0,
+    MT_RANGE_LIVE = 1,
+    MT_RANGE_LEAVING = 2,  /* live while `ranges_changed` is 0 */
+    MT_RANGE_ARRIVING = 3, /* live while `ranges_changed` is not 0 */
+};
+
+/* Address ranges that came from the kernel (mmap, mremap, sbrk). */
 struct mt_range {
     uint64_t start;
     uint64_t end; /* requested end, not rounded to a page: bytes = end - start */
     uint32_t site;
-    uint32_t state;
+    uint32_t state;    /* enum mt_range_state */
     uint32_t links[2]; /* the recorder's own tree */
     uint64_t priority; /* the recorder's own */
 };
@@ -191,8 +206,8 @@ struct mt_range {
 /* Counts of one shard. Blocks are sharded by address; today there is one shard. */
 struct mt_shard {
     uint32_t lock;
-    uint32_t reserved;
-    uint64_t epoch; /* see the rule at the top; starts at 1 */
+    uint32_t ranges_changed; /* see enum mt_range_state */
+    uint64_t epoch;          /* see the rule at the top; starts at 1 */
     int64_t live_bytes;
     int64_t live_blocks;
     int64_t peak_bytes;

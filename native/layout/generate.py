@@ -110,7 +110,8 @@ def frame_fields(s, minor):
         }
     holds_cframe = s.has("PyThreadState", "cframe")
     plain_code = "f_code" if s.has("_PyInterpreterFrame", "f_code") else "f_executable"
-    shim_owners = [s.consts[name] for name in ("FRAME_OWNED_BY_CSTACK", "FRAME_OWNED_BY_INTERPRETER") if name in s.consts]
+    shim_names = ("FRAME_OWNED_BY_CSTACK", "FRAME_OWNED_BY_INTERPRETER")
+    shim_owners = [s.consts[name] for name in shim_names if name in s.consts]
     return {
         "thread_frame": s.at("PyThreadState", "cframe" if holds_cframe else "current_frame", POINTER),
         "cframe_current": s.at("_PyCFrame", "current_frame", POINTER) if holds_cframe else -1,
@@ -166,8 +167,18 @@ def row_of(structs, consts, minor, free_threaded):
     return row
 
 
-BYTE_FIELDS = ("major", "minor", "free_threaded", "instruction_size", "instruction_scale", "owner_shim", "code_tag_mask",
-               "str_kind_shift", "str_compact_shift", "str_ascii_shift")  # fmt: skip
+BYTE_FIELDS = (
+    "major",
+    "minor",
+    "free_threaded",
+    "instruction_size",
+    "instruction_scale",
+    "owner_shim",
+    "code_tag_mask",
+    "str_kind_shift",
+    "str_compact_shift",
+    "str_ascii_shift",
+)
 SIGNED_FIELDS = ("cframe_current", "frame_owner", "code_qualname")
 
 
@@ -187,8 +198,13 @@ def constant_row(offsets, minor, free_threaded):
     if layout is None:
         raise LayoutError(f"{key}: no layout in the data")
     flavour = "ft" if free_threaded else "gil"
-    releases = [v for v, known in offsets["versions"].items() if version_key(v)[:2] == (3, minor) and flavour in known]
-    overlaid = {v for o in offsets["overlays"].values() for v in o.get("versions", {}) if version_key(v)[:2] == (3, minor)}
+
+    def is_of_minor(version):
+        return version_key(version)[:2] == (3, minor)
+
+    releases = [version for version, known in offsets["versions"].items() if flavour in known and is_of_minor(version)]
+    overlaid = {version for o in offsets["overlays"].values() for version in o.get("versions", {})}
+    overlaid = set(filter(is_of_minor, overlaid))
     if not releases:
         raise LayoutError(f"{key}: no release in the data")
     first, first_name = None, None

@@ -45,6 +45,11 @@ void mt_emit_unsigned(struct mt_emitter *emitter, const char *key, uint64_t valu
         mt_json_unsigned(&emitter->writer, key, value);
 }
 
+void mt_emit_integer(struct mt_emitter *emitter, const char *key, int64_t value) {
+    if (emitter->json && !emitter->row_hidden)
+        mt_json_integer(&emitter->writer, key, value);
+}
+
 void mt_emit_boolean(struct mt_emitter *emitter, const char *key, bool value) {
     if (emitter->json && !emitter->row_hidden)
         mt_json_boolean(&emitter->writer, key, value);
@@ -211,6 +216,18 @@ void mt_emit_cell_number(struct mt_emitter *emitter, uint64_t value) {
         mt_strbuf_printf(&text, "%llu", (unsigned long long)value);
     else
         mt_text_count(&text, value);
+    add_text_cell(emitter, &text);
+}
+
+void mt_emit_cell_change(struct mt_emitter *emitter, int64_t value) {
+    const struct mt_column *column = next_column(emitter);
+    if (emitter->json) {
+        if (column->key)
+            mt_emit_integer(emitter, column->key, value);
+        return;
+    }
+    struct mt_strbuf text = MT_STRBUF_INIT;
+    mt_text_change(&text, value);
     add_text_cell(emitter, &text);
 }
 

@@ -56,6 +56,7 @@ void mt_emitter_deinit(struct mt_emitter *emitter);
 bool mt_emitter_ok(const struct mt_emitter *emitter);
 
 void mt_emit_unsigned(struct mt_emitter *emitter, const char *key, uint64_t value);
+void mt_emit_integer(struct mt_emitter *emitter, const char *key, int64_t value);
 void mt_emit_boolean(struct mt_emitter *emitter, const char *key, bool value);
 void mt_emit_string(struct mt_emitter *emitter, const char *key, const char *value);
 void mt_emit_address(struct mt_emitter *emitter, const char *key, uint64_t value);
@@ -77,6 +78,8 @@ void mt_emit_place(struct mt_emitter *emitter, const char *label, const struct m
 void mt_emit_table_begin(struct mt_emitter *emitter, const char *key, const struct mt_column *columns, size_t count);
 void mt_emit_row_begin(struct mt_emitter *emitter, enum mt_row_scope scope);
 void mt_emit_cell_number(struct mt_emitter *emitter, uint64_t value);
+/* A number that tells how much something changed: with its sign. */
+void mt_emit_cell_change(struct mt_emitter *emitter, int64_t value);
 /* NULL: an empty cell, no member. In a stack column: a remark in the stack's place. */
 void mt_emit_cell_text(struct mt_emitter *emitter, const char *text);
 void mt_emit_cell_stack(struct mt_emitter *emitter, const struct mt_frame *frames, size_t count);

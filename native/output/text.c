@@ -104,6 +104,21 @@ void mt_text_size(struct mt_strbuf *out, uint64_t bytes) {
     mt_strbuf_printf(out, ".%d MB", (int)(tenths % 10));
 }
 
+/* Appends the sign of a change; returns how much it is. */
+static uint64_t take_sign(struct mt_strbuf *out, int64_t change) {
+    if (change != 0)
+        mt_strbuf_append_char(out, change < 0 ? '-' : '+');
+    return change < 0 ? 0 - (uint64_t)change : (uint64_t)change;
+}
+
+void mt_text_change(struct mt_strbuf *out, int64_t value) {
+    mt_text_count(out, take_sign(out, value));
+}
+
+void mt_text_size_change(struct mt_strbuf *out, int64_t bytes) {
+    mt_text_size(out, take_sign(out, bytes));
+}
+
 void mt_text_seconds(struct mt_strbuf *out, uint64_t nanoseconds) {
     uint64_t thousandths = nanoseconds / 1000000 + (nanoseconds % 1000000 >= 500000);
     if (thousandths < 100) {

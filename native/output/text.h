@@ -22,8 +22,12 @@ size_t mt_text_columns_of(const char *text, size_t length);
 
 /* 1234567 -> "1,234,567" */
 void mt_text_count(struct mt_strbuf *out, uint64_t value);
+/* With its sign, also when it is more: "+1,234"; "0" has none. */
+void mt_text_change(struct mt_strbuf *out, int64_t value);
 /* For sentences: "400.1 MB" (10^6 bytes), below 100,000 "12,345 bytes". */
 void mt_text_size(struct mt_strbuf *out, uint64_t bytes);
+/* "+400.1 MB"; "0 bytes". */
+void mt_text_size_change(struct mt_strbuf *out, int64_t bytes);
 /* Nanoseconds as seconds: "1.43 s", below a tenth "0.021 s". */
 void mt_text_seconds(struct mt_strbuf *out, uint64_t nanoseconds);
 /* part of whole: "99.9 %". Rounded down, so that "100.0 %" means all of it. */

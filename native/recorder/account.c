@@ -114,8 +114,10 @@ static inline struct mt_block block_of_slot(uint64_t address, uint32_t slot) {
     return (struct mt_block){address, slot & MT_SHADOW_MAX, slot >> MT_SHADOW_SIZE_BITS};
 }
 
-static inline bool leave(uint64_t address, struct mt_block *ret) {
+/* *ret_dense: it stood in the shadow. */
+static inline bool leave(uint64_t address, struct mt_block *ret, bool *ret_dense) {
     uint32_t slot = mt_shadow_remove(address);
+    *ret_dense = slot != 0;
     if (slot != 0) {
         *ret = block_of_slot(address, slot);
         return true;
@@ -132,11 +134,11 @@ static bool find(uint64_t address, struct mt_block *ret) {
     return mt_table_find(address, ret);
 }
 
-void mt_record_birth(struct mt_self *self, uint64_t address, uint64_t size, enum mt_allocator allocator, bool dense) {
+/* The lock is held. */
+static inline void record_birth(struct mt_self *self, uint32_t stack, uint64_t address, uint64_t size,
+                                enum mt_allocator allocator, bool dense) {
     struct mt_shard *shard = mt_shard();
-    uint32_t kept = mt_python_walk(self);
-    bool locked = mt_lock(self);
-    uint32_t site = mt_site_for(self, mt_python_stack(self, kept), allocator);
+    uint32_t site = mt_site_for(self, stack, allocator);
     int64_t missed;
     if (site != 0 && enter(shard, address, size, site, dense, &missed)) {
         if (!dense)
@@ -147,13 +149,26 @@ void mt_record_birth(struct mt_self *self, uint64_t address, uint64_t size, enum
     } else {
         drop(MT_DROP_MEMORY);
     }
+}
+
+void mt_record_birth(struct mt_self *self, uint64_t address, uint64_t size, enum mt_allocator allocator, bool dense) {
+    uint32_t kept = mt_python_walk(self);
+    bool locked = mt_lock(self);
+    record_birth(self, mt_python_stack(self, kept), address, size, allocator, dense);
+    mt_unlock(self, locked);
+}
+
+void mt_record_guest_birth(struct mt_self *self, uint64_t address, uint64_t size, enum mt_allocator allocator) {
+    bool locked = mt_lock(self);
+    record_birth(self, 0, address, size, allocator, false);
     mt_unlock(self, locked);
 }
 
 static inline bool record_death(struct mt_self *self, uint64_t address) {
     struct mt_shard *shard = mt_shard();
     struct mt_block block;
-    if (!leave(address, &block))
+    bool dense;
+    if (!leave(address, &block, &dense))
         return false;
     change_site(shard, block.site, -(int64_t)block.size, -1);
     commit(shard, self, -(int64_t)block.size);
@@ -182,8 +197,10 @@ bool mt_record_move_begin(struct mt_self *self, uint64_t address) {
         thread->address = address;
         thread->size = block.size;
         thread->site = block.site;
+        thread->new_address = address; /* in both */
         __atomic_store_n(&thread->operation, MT_OP_REALLOCATE, __ATOMIC_RELEASE);
-        leave(address, &block);
+        leave(address, &block, &self->moving_was_dense);
+        __atomic_store_n(&thread->new_address, 0, __ATOMIC_RELEASE);
     }
     mt_unlock(self, locked);
     return known;
@@ -219,8 +236,12 @@ void mt_record_move_restore(struct mt_self *self) {
     struct mt_thread *thread = &self->image;
     int64_t missed;
     bool locked = mt_lock(self);
-    if (!enter(mt_shard(), thread->address, thread->size, thread->site, thread->size <= MT_SHADOW_MAX, &missed))
+    __atomic_store_n(&thread->new_address, thread->address, __ATOMIC_RELEASE); /* in both, as soon as it is entered */
+    if (!enter(mt_shard(), thread->address, thread->size, thread->site, self->moving_was_dense, &missed)) {
         drop(MT_DROP_MEMORY);
+        change_site(mt_shard(), thread->site, -(int64_t)thread->size, -1);
+        commit(mt_shard(), self, -(int64_t)thread->size);
+    }
     __atomic_store_n(&thread->operation, MT_OP_ALLOCATE, __ATOMIC_RELEASE);
     mt_unlock(self, locked);
 }
@@ -258,24 +279,39 @@ static void enter_range(struct cut *cut, struct mt_self *self, uint64_t address,
     } else {
         drop(MT_DROP_MEMORY);
     }
+    mt_ranges_commit();
     commit(cut->shard, self, cut->bytes);
 }
 
-void mt_record_map(struct mt_self *self, uint64_t address, uint64_t size, enum mt_allocator allocator) {
+/* The lock is held. */
+static void record_map(struct mt_self *self, uint32_t stack, uint64_t address, uint64_t size,
+                       enum mt_allocator allocator) {
     struct cut cut = {.shard = mt_shard()};
-    uint32_t kept = mt_python_walk(self);
-    bool locked = mt_lock(self);
-    uint32_t site = mt_site_for(self, mt_python_stack(self, kept), allocator);
+    uint32_t site = mt_site_for(self, stack, allocator);
     mt_ranges_remove(address, size, cut_site, &cut);
     enter_range(&cut, self, address, size, site);
+}
+
+void mt_record_map(struct mt_self *self, uint64_t address, uint64_t size, enum mt_allocator allocator) {
+    uint32_t kept = mt_python_walk(self);
+    bool locked = mt_lock(self);
+    record_map(self, mt_python_stack(self, kept), address, size, allocator);
+    mt_unlock(self, locked);
+}
+
+void mt_record_guest_map(struct mt_self *self, uint64_t address, uint64_t size) {
+    bool locked = mt_lock(self);
+    record_map(self, 0, address, size, MT_MMAP);
     mt_unlock(self, locked);
 }
 
 static void unmap(struct mt_self *self, uint64_t address, uint64_t size) {
     struct cut cut = {.shard = mt_shard()};
     mt_ranges_remove(address, size, cut_site, &cut);
-    if (cut.any)
+    if (cut.any) {
+        mt_ranges_commit();
         commit(cut.shard, self, cut.bytes);
+    }
 }
 
 void mt_record_unmap(struct mt_self *self, uint64_t address, uint64_t size) {
@@ -306,8 +342,10 @@ void *mt_record_mremap(struct mt_self *self, void *address, size_t old_size, siz
         if (known)
             enter_range(&cut, self, (uint64_t)result, new_size,
                         mt_site_for(self, mt_python_stack(self, kept), MT_MREMAP));
-        else if (cut.any)
+        else if (cut.any) {
+            mt_ranges_commit();
             commit(cut.shard, self, cut.bytes);
+        }
     }
     mt_unlock(self, locked);
     return result;

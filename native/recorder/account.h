@@ -21,8 +21,10 @@ void mt_account_clear(void);
 
 void mt_record_birth(struct mt_self *self, uint64_t address, uint64_t size, enum mt_allocator allocator, bool dense);
 void mt_record_death(struct mt_self *self, uint64_t address);
-/* The end of a block by a call that an outer event causes: only says something when the block was recorded under this
- * very address. */
+/* Inside another event of the same thread, of which nothing is touched: a guest's birth (recorder/inner.h), under the
+ * stack of no frames; and the end of a block under this very address, if there is one. */
+void mt_record_guest_birth(struct mt_self *self, uint64_t address, uint64_t size, enum mt_allocator allocator);
+void mt_record_guest_map(struct mt_self *self, uint64_t address, uint64_t size);
 void mt_record_hidden_death(struct mt_self *self, uint64_t address);
 
 /* A realloc in three steps. Begin takes the old block out of the tables into the thread's descriptor, where it goes on

@@ -8,11 +8,13 @@
 
 #include "recorder/account.h"
 #include "recorder/gate.h"
+#include "recorder/inner.h"
 #include "recorder/late_python.h"
 #include "recorder/pymem.h"
 #include "recorder/real.h"
 
 #define HOOK __attribute__((visibility("default")))
+#define CALLER __builtin_return_address(0) /* of a hook itself, not of what it calls */
 
 HOOK void *malloc(size_t size);
 HOOK void *calloc(size_t count, size_t size);
@@ -45,19 +47,23 @@ static inline bool is_bootstrap(const void *block) {
     return (const char *)block >= bootstrap && (const char *)block < bootstrap + sizeof bootstrap;
 }
 
-/* An outer malloc event, or NULL. `caller` as __builtin_return_address gives it, or NULL. */
+/* An outer malloc event, or NULL. */
 static inline struct mt_self *enter_malloc(enum mt_operation operation, const void *caller) {
     struct mt_self *self = mt_enter(operation);
     if (self != NULL) {
-        if (caller != NULL)
-            mt_late_python_check(caller);
+        mt_late_python_check(caller);
         mt_pymem_check();
     }
     return self;
 }
 
-static inline void *born(struct mt_self *self, void *block, size_t size, enum mt_allocator allocator) {
-    if (self != NULL) {
+static inline void *born(struct mt_self *self, void *block, size_t size, enum mt_allocator allocator,
+                         const void *caller) {
+    if (__builtin_expect(self == NULL, 0)) {
+        struct mt_self *guest = block != NULL ? mt_guest(caller) : NULL;
+        if (guest != NULL)
+            mt_record_guest_birth(guest, (uint64_t)block, size, allocator);
+    } else {
         if (block != NULL)
             mt_record_birth(self, (uint64_t)block, size, allocator, false);
         mt_leave(self);
@@ -76,23 +82,29 @@ static inline void *born(struct mt_self *self, void *block, size_t size, enum mt
 
 void *malloc(size_t size) {
     START_UP(bootstrap_allocate(size));
-    struct mt_self *self = enter_malloc(MT_OP_ALLOCATE, __builtin_return_address(0));
-    return born(self, mt_real.malloc(size), size, MT_MALLOC);
+    struct mt_self *self = enter_malloc(MT_OP_ALLOCATE, CALLER);
+    return born(self, mt_real.malloc(size), size, MT_MALLOC, CALLER);
 }
 
 void *calloc(size_t count, size_t size) {
     START_UP(bootstrap_allocate(count * size));
-    struct mt_self *self = enter_malloc(MT_OP_ALLOCATE, __builtin_return_address(0));
-    return born(self, mt_real.calloc(count, size), count * size, MT_CALLOC);
+    struct mt_self *self = enter_malloc(MT_OP_ALLOCATE, CALLER);
+    return born(self, mt_real.calloc(count, size), count * size, MT_CALLOC, CALLER);
+}
+
+/* A block that a call inside an event gives up: a guest's, or one that was recorded before the debug allocator came
+ * between. */
+static inline void end_inside(void *block, const void *caller) {
+    if (block != NULL && mt_is_inner() && (mt_pymem_shifted || mt_guest(caller) != NULL))
+        mt_record_hidden_death(mt_self_pointer, (uint64_t)block);
 }
 
 /* realloc's three ends: moved (or grown in place), failed, freed. */
-static inline void *reallocate(void *old, size_t size, enum mt_allocator allocator) {
-    struct mt_self *self = enter_malloc(MT_OP_ALLOCATE, NULL);
+static inline void *reallocate(void *old, size_t size, enum mt_allocator allocator, const void *caller) {
+    struct mt_self *self = enter_malloc(MT_OP_ALLOCATE, caller);
     if (self == NULL) {
-        if (mt_pymem_shifted && old != NULL && mt_is_inner())
-            mt_record_hidden_death(mt_self_pointer, (uint64_t)old);
-        return mt_real.realloc(old, size);
+        end_inside(old, caller);
+        return born(NULL, mt_real.realloc(old, size), size, allocator, caller);
     }
     bool known = old != NULL && mt_record_move_begin(self, (uint64_t)old);
     void *block = mt_real.realloc(old, size);
@@ -117,7 +129,7 @@ void *realloc(void *old, size_t size) {
             memcpy(block, old, size < room ? size : room);
         return block;
     }
-    return reallocate(old, size, MT_REALLOC);
+    return reallocate(old, size, MT_REALLOC, CALLER);
 }
 
 void *reallocarray(void *old, size_t count, size_t size) {
@@ -127,7 +139,7 @@ void *reallocarray(void *old, size_t count, size_t size) {
         return NULL;
     }
     START_UP(bootstrap_allocate(bytes));
-    return reallocate(old, bytes, MT_REALLOCARRAY);
+    return reallocate(old, bytes, MT_REALLOCARRAY, CALLER);
 }
 
 typedef void free_function(void *block, size_t alignment, size_t size);
@@ -145,65 +157,65 @@ static void free_with_alignment(void *block, size_t alignment, size_t size) {
 }
 
 /* Recorded before the real free: afterwards the address may be another thread's. */
-static inline void release(void *block, free_function *real, size_t alignment, size_t size) {
+static inline void release(void *block, free_function *real, size_t alignment, size_t size, const void *caller) {
     if (block == NULL || __builtin_expect(is_bootstrap(block), 0))
         return;
     START_UP();
-    struct mt_self *self = enter_malloc(MT_OP_FREE, NULL);
+    struct mt_self *self = enter_malloc(MT_OP_FREE, caller);
     if (self != NULL)
         mt_record_death(self, (uint64_t)block);
-    else if (__builtin_expect(mt_pymem_shifted, 0) && mt_is_inner())
-        mt_record_hidden_death(mt_self_pointer, (uint64_t)block);
+    else
+        end_inside(block, caller);
     real(block, alignment, size);
     if (self != NULL)
         mt_leave(self);
 }
 
 void free(void *block) {
-    release(block, free_plainly, 0, 0);
+    release(block, free_plainly, 0, 0, CALLER);
 }
 
 void cfree(void *block) {
-    release(block, free_plainly, 0, 0);
+    release(block, free_plainly, 0, 0, CALLER);
 }
 
 /* C23. A C library without them has callers without them; a preloaded one may not, so a plain free serves both. */
 void free_sized(void *block, size_t size) {
-    release(block, mt_real.free_sized != NULL ? free_with_size : free_plainly, 0, size);
+    release(block, mt_real.free_sized != NULL ? free_with_size : free_plainly, 0, size, CALLER);
 }
 
 void free_aligned_sized(void *block, size_t alignment, size_t size) {
-    release(block, mt_real.free_aligned_sized != NULL ? free_with_alignment : free_plainly, alignment, size);
+    release(block, mt_real.free_aligned_sized != NULL ? free_with_alignment : free_plainly, alignment, size, CALLER);
 }
 
 int posix_memalign(void **ret, size_t alignment, size_t size) {
     START_UP(ENOMEM);
-    struct mt_self *self = enter_malloc(MT_OP_ALLOCATE, NULL);
+    struct mt_self *self = enter_malloc(MT_OP_ALLOCATE, CALLER);
     int error = mt_real.posix_memalign(ret, alignment, size);
-    born(self, error == 0 ? *ret : NULL, size, MT_POSIX_MEMALIGN);
+    born(self, error == 0 ? *ret : NULL, size, MT_POSIX_MEMALIGN, CALLER);
     return error;
 }
 
 void *aligned_alloc(size_t alignment, size_t size) {
     START_UP(NULL);
-    struct mt_self *self = enter_malloc(MT_OP_ALLOCATE, NULL);
-    return born(self, mt_real.aligned_alloc(alignment, size), size, MT_ALIGNED_ALLOC);
+    struct mt_self *self = enter_malloc(MT_OP_ALLOCATE, CALLER);
+    return born(self, mt_real.aligned_alloc(alignment, size), size, MT_ALIGNED_ALLOC, CALLER);
 }
 
 void *memalign(size_t alignment, size_t size) {
     START_UP(NULL);
-    struct mt_self *self = enter_malloc(MT_OP_ALLOCATE, NULL);
-    return born(self, mt_real.memalign(alignment, size), size, MT_MEMALIGN);
+    struct mt_self *self = enter_malloc(MT_OP_ALLOCATE, CALLER);
+    return born(self, mt_real.memalign(alignment, size), size, MT_MEMALIGN, CALLER);
 }
 
 void *valloc(size_t size) {
     START_UP(NULL);
-    struct mt_self *self = enter_malloc(MT_OP_ALLOCATE, NULL);
-    return born(self, mt_real.valloc(size), size, MT_VALLOC);
+    struct mt_self *self = enter_malloc(MT_OP_ALLOCATE, CALLER);
+    return born(self, mt_real.valloc(size), size, MT_VALLOC, CALLER);
 }
 
 void *pvalloc(size_t size) {
     START_UP(NULL);
-    struct mt_self *self = enter_malloc(MT_OP_ALLOCATE, NULL);
-    return born(self, mt_real.pvalloc(size), size, MT_PVALLOC);
+    struct mt_self *self = enter_malloc(MT_OP_ALLOCATE, CALLER);
+    return born(self, mt_real.pvalloc(size), size, MT_PVALLOC, CALLER);
 }

@@ -8,6 +8,7 @@
 
 #include "recorder/account.h"
 #include "recorder/gate.h"
+#include "recorder/inner.h"
 #include "recorder/real.h"
 
 #define HOOK __attribute__((visibility("default")))
@@ -19,31 +20,39 @@ HOOK void *mremap(void *address, size_t old_size, size_t new_size, int flags, ..
 HOOK int brk(void *end);
 HOOK void *sbrk(intptr_t increment);
 
-void *mmap(void *address, size_t size, int protection, int flags, int fd, off_t offset) {
+/* Anonymous maps that can be used count; reservations and files are summed up apart, and only take the place of what
+ * was there. */
+static inline void *map_memory(void *address, size_t size, int protection, int flags, int fd, off_t offset,
+                               const void *caller) {
     if (__builtin_expect(!mt_started, 0))
         mt_start_up();
+    bool counts = (flags & MAP_ANONYMOUS) != 0 && protection != PROT_NONE;
     struct mt_self *self = mt_enter(MT_OP_ALLOCATE);
     void *map = mt_real.mmap(address, size, protection, flags, fd, offset);
+    struct mt_self *guest = self == NULL && map != MAP_FAILED ? mt_guest(caller) : NULL;
+    if (guest != NULL && counts)
+        mt_record_guest_map(guest, (uint64_t)map, size);
     if (self == NULL)
         return map;
-    if (map != MAP_FAILED) {
-        bool replaces = (flags & MAP_FIXED) != 0;
-        if ((flags & MAP_ANONYMOUS) != 0 && protection != PROT_NONE) {
-            mt_record_map(self, (uint64_t)map, size, MT_MMAP);
-        } else {
-            if (replaces)
-                mt_record_unmap(self, (uint64_t)map, size);
-            __atomic_fetch_add((flags & MAP_ANONYMOUS) != 0 ? &memtrace_image.reserved_bytes
-                                                            : &memtrace_image.file_map_bytes,
-                               size, __ATOMIC_RELAXED);
-        }
+    if (map != MAP_FAILED && counts) {
+        mt_record_map(self, (uint64_t)map, size, MT_MMAP);
+    } else if (map != MAP_FAILED) {
+        if ((flags & MAP_FIXED) != 0)
+            mt_record_unmap(self, (uint64_t)map, size);
+        __atomic_fetch_add((flags & MAP_ANONYMOUS) != 0 ? &memtrace_image.reserved_bytes
+                                                        : &memtrace_image.file_map_bytes,
+                           size, __ATOMIC_RELAXED);
     }
     mt_leave(self);
     return map;
 }
 
+void *mmap(void *address, size_t size, int protection, int flags, int fd, off_t offset) {
+    return map_memory(address, size, protection, flags, fd, offset, __builtin_return_address(0));
+}
+
 void *mmap64(void *address, size_t size, int protection, int flags, int fd, off_t offset) {
-    return mmap(address, size, protection, flags, fd, offset);
+    return map_memory(address, size, protection, flags, fd, offset, __builtin_return_address(0));
 }
 
 int munmap(void *address, size_t size) {

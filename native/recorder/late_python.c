@@ -13,24 +13,13 @@
 
 #define MODULES 64
 
-/* struct dl_find_object of glibc's <dlfcn.h>, 2.35 */
-struct found_object {
-    uint64_t flags;
-    void *start, *end;
-    struct link_map *link_map;
-    void *eh_frame;
-    uint64_t reserved[7];
-};
-
 bool mt_late_python_wanted;
 
-static int (*find_object)(void *address, struct found_object *ret);
-static struct module { uintptr_t start, end; } without_python[MODULES];
+static struct mt_module without_python[MODULES];
 static unsigned module_count;
 
 void mt_late_python_init(void) {
-    find_object = (int (*)(void *, struct found_object *))dlsym(RTLD_DEFAULT, "_dl_find_object");
-    mt_late_python_wanted = find_object != NULL;
+    mt_late_python_wanted = mt_loader_finds_modules;
 }
 
 static uint32_t gnu_hash(const char *name) {
@@ -76,20 +65,20 @@ void mt_late_python_look(const void *caller) {
     for (unsigned i = 0; i < count && i < MODULES; i++)
         if (address >= without_python[i].start && address < without_python[i].end)
             return;
-    struct found_object found = {0};
-    if (find_object((void *)address, &found) != 0)
+    struct mt_module found;
+    if (!mt_loader_find_module(caller, &found))
         return;
-    if (!defines(found.link_map, "PyMem_SetAllocator")) {
+    if (!defines(found.map, "PyMem_SetAllocator")) {
         unsigned place = __atomic_fetch_add(&module_count, 1, __ATOMIC_ACQ_REL);
         if (place < MODULES)
-            without_python[place] = (struct module){(uintptr_t)found.start, (uintptr_t)found.end};
+            without_python[place] = found;
         else
             mt_late_python_wanted = false; /* more modules than are worth a look at every call */
         return;
     }
     if (!__atomic_exchange_n(&mt_late_python_wanted, false, __ATOMIC_ACQ_REL))
         return;
-    void *handle = dlopen(found.link_map->l_name, RTLD_NOLOAD | RTLD_NOW);
+    void *handle = dlopen(found.map->l_name, RTLD_NOLOAD | RTLD_NOW);
     if (handle != NULL && mt_python_find(handle) && mt_pymem_find(handle) && memtrace_image.level == MT_LEVEL_OBJECTS)
         mt_pymem_wrap();
 }

@@ -4,9 +4,24 @@
 #define MEMTRACE_RECORDER_LOADER_H
 
 #include <dlfcn.h>
+#include <link.h>
+#include <stdbool.h>
+#include <stdint.h>
 
 __asm__(".symver dlsym, dlsym@GLIBC_2.2.5");
 __asm__(".symver dlopen, dlopen@GLIBC_2.2.5");
 __asm__(".symver dladdr, dladdr@GLIBC_2.2.5");
+
+struct mt_module {
+    uintptr_t start, end;
+    struct link_map *map;
+};
+
+/* Whether mt_loader_find_module() works here. */
+extern bool mt_loader_finds_modules;
+void mt_loader_init(void);
+/* The module that an address lies in; takes no lock, so that hooks may ask (glibc 2.35). false: none, or no way to
+ * know. */
+bool mt_loader_find_module(const void *address, struct mt_module *ret);
 
 #endif

@@ -30,7 +30,8 @@ static struct mt_mark_sum *make_room(struct mt_mark *mark, uint64_t count) {
     if (sums == NULL)
         return NULL;
     size_t old = (mark->sum_capacity * sizeof *sums + MT_PAGE - 1) / MT_PAGE * MT_PAGE;
-    memset((void *)mark->sums, 0, mark->sums != 0 ? old : 0);
+    if (mark->sums != 0)
+        memset((void *)mark->sums, 0, old);
     for (size_t page = 0; mark->sums != 0 && page < old; page += MT_PAGE)
         mt_memory_return_page((char *)mark->sums + page);
     mark->sums = (uint64_t)sums;
@@ -38,25 +39,20 @@ static struct mt_mark_sum *make_room(struct mt_mark *mark, uint64_t count) {
     return sums;
 }
 
-void mt_mark_set(void) {
+/* Copies what is alive into the record of mark `generation`. */
+static bool keep(uint32_t generation) {
     const struct mt_shard *shard = mt_shard();
-    uint32_t generation = ++memtrace_image.generation;
-    mt_sites_forget();
     uint32_t site_count = (uint32_t)memtrace_image.sites.count;
-    if (!make_records()) {
-        memtrace_image.dropped[MT_DROP_MEMORY]++;
-        return;
-    }
+    if (!make_records())
+        return false;
     struct mt_mark *mark = mt_pool_at(&memtrace_image.marks, generation % MT_MARKS_KEPT);
     __atomic_store_n(&mark->generation, 0, __ATOMIC_RELEASE);
     uint64_t count = 0;
     for (uint32_t i = 1; i < site_count; i++)
         count += mt_site_at(i)->state != 0 && mt_site_at(i)->blocks != 0;
     struct mt_mark_sum *sums = make_room(mark, count);
-    if (sums == NULL) {
-        memtrace_image.dropped[MT_DROP_MEMORY]++;
-        return;
-    }
+    if (sums == NULL)
+        return false;
     for (uint32_t i = 1; i < site_count; i++) {
         const struct mt_site *site = mt_site_at(i);
         if (site->state == 0 || site->blocks == 0)
@@ -78,6 +74,16 @@ void mt_mark_set(void) {
     memcpy(mark->name, memtrace_image.request_name, sizeof mark->name);
     mark->name[sizeof mark->name - 1] = '\0';
     __atomic_store_n(&mark->generation, generation, __ATOMIC_RELEASE);
+    return true;
+}
+
+void mt_mark_set(void) {
+    uint32_t generation = memtrace_image.generation + 1;
+    if (!keep(generation))
+        memtrace_image.dropped[MT_DROP_MEMORY]++;
+    mt_sites_forget();
+    /* Last: until then the request stands, and a reader takes what is alive for the mark. */
+    __atomic_store_n(&memtrace_image.generation, generation, __ATOMIC_RELEASE);
 }
 
 void mt_marks_clear(void) {

@@ -6,6 +6,7 @@
 
 #include "recorder/account.h"
 #include "recorder/gate.h"
+#include "recorder/inner.h"
 #include "recorder/loader.h"
 
 /* PyMemAllocatorEx and PyMemAllocatorDomain, since CPython 3.5 */
@@ -136,6 +137,7 @@ static unsigned slot_for(enum domain domain, const struct allocator *table) {
     }
     if (slot < SLOTS) {
         wrapped[domain][slot] = *table;
+        mt_inner_add((const void *)table->malloc);
         mt_pymem_shifted = mt_pymem_shifted || slot > 0;
     }
     return slot;
@@ -211,6 +213,7 @@ bool mt_pymem_find(void *module) {
         struct allocator before, ours = hooks[domain][0];
         get_allocator(domain, &before);
         wrapped[domain][0] = before;
+        mt_inner_add((const void *)before.malloc);
         ours.context = before.context;
         set_allocator(domain, &ours);
         tables[domain] = find_table((const void *)set_allocator, &ours);

@@ -227,7 +227,7 @@ static uint32_t walk_whole(struct mt_self *self, uint64_t leaf) {
     uint32_t count, kept = 0;
     if (!collect(self, leaf, &count)) {
         self->frame_count = 0; /* its blocks count under the stack of no frames */
-        memtrace_image.dropped[MT_DROP_LIMIT]++;
+        memtrace_image.dropped[self->frame_capacity < MT_FRAMES_MAX ? MT_DROP_MEMORY : MT_DROP_LIMIT]++;
         return 0;
     }
     while (kept < count && kept < self->frame_count) {

@@ -11,6 +11,14 @@ enum { LEFT, RIGHT };
 
 static uint32_t root;
 static uint32_t free_list; /* through links[LEFT] */
+
+/* What the event that is being recorded changes; empty between events. The pieces that one cut leaves are two at most,
+ * and an event cuts twice at most and enters one range. */
+#define ARRIVING_MAX 5
+static uint32_t leaving; /* through links[LEFT] */
+static uint32_t arriving[ARRIVING_MAX];
+static unsigned arriving_count;
+
 static uint64_t random_state = 0x9E3779B97F4A7C15u;
 
 static inline uint64_t page_up(uint64_t value) {
@@ -81,31 +89,71 @@ static uint32_t take_record(void) {
 
 static void return_record(uint32_t link) {
     struct mt_range *range = range_at(link);
-    range->state = 0;
+    range->state = MT_RANGE_UNUSED;
     range->links[LEFT] = free_list;
     free_list = link;
 }
 
-bool mt_ranges_can_cut(void) {
-    if (free_list != 0)
-        return true;
-    uint32_t link = take_record();
-    if (link != 0)
+/* A range that counts from the commit on; it is in no tree yet. 0 when memory is out. */
+static uint32_t arrive(uint64_t start, uint64_t end, uint32_t site) {
+    uint32_t link = arriving_count < ARRIVING_MAX ? take_record() : 0;
+    if (link == 0)
+        return 0;
+    struct mt_range *range = range_at(link);
+    *range = (struct mt_range){.start = start, .end = end, .site = site, .priority = next_priority()};
+    __atomic_store_n(&range->state, MT_RANGE_ARRIVING, __ATOMIC_RELEASE);
+    arriving[arriving_count++] = link;
+    return link;
+}
+
+/* A range that counts until the commit; it is in no tree any more. */
+static void leave(uint32_t link) {
+    struct mt_range *range = range_at(link);
+    if (range->state == MT_RANGE_ARRIVING) { /* by this very event: nobody has seen it */
+        for (unsigned i = 0; i < arriving_count; i++)
+            if (arriving[i] == link)
+                arriving[i] = arriving[--arriving_count];
         return_record(link);
-    return link != 0;
+        return;
+    }
+    range->state = MT_RANGE_LEAVING;
+    range->links[LEFT] = leaving;
+    leaving = link;
 }
 
 bool mt_ranges_insert(uint64_t start, uint64_t size, uint32_t site) {
-    uint32_t link = take_record();
+    uint32_t link = arrive(start, start + size, site);
     if (link == 0)
         return false;
-    struct mt_range *range = range_at(link);
-    *range = (struct mt_range){.start = start, .end = start + size, .site = site, .priority = next_priority()};
-    __atomic_store_n(&range->state, 1, __ATOMIC_RELEASE);
     uint32_t below, rest;
     tree_split(root, start, &below, &rest);
     root = tree_join(tree_join(below, link), rest);
     return true;
+}
+
+/* Ends a range that [start, end) touches. What is left of it on either side goes on as records of its own, in the trees
+ * of those sides. */
+static void cut(uint32_t link, uint64_t start, uint64_t end, uint32_t *below, uint32_t *above, mt_range_change *change,
+                void *context) {
+    const struct mt_range range = *range_at(link);
+    uint64_t kept = 0;
+    int32_t pieces = -1;
+    leave(link);
+    if (range.start < start) {
+        uint32_t piece = arrive(range.start, start, range.site);
+        *below = tree_join(*below, piece);
+        pieces += piece != 0;
+        kept += piece != 0 ? start - range.start : 0;
+        memtrace_image.dropped[MT_DROP_MEMORY] += piece == 0;
+    }
+    if (range.end > end) {
+        uint32_t piece = arrive(end, range.end, range.site);
+        *above = tree_join(piece, *above);
+        pieces += piece != 0;
+        kept += piece != 0 ? range.end - end : 0;
+        memtrace_image.dropped[MT_DROP_MEMORY] += piece == 0;
+    }
+    change(context, range.site, -(int64_t)(range.end - range.start - kept), pieces);
 }
 
 void mt_ranges_remove(uint64_t start, uint64_t size, mt_range_change *change, void *context) {
@@ -116,59 +164,44 @@ void mt_ranges_remove(uint64_t start, uint64_t size, mt_range_change *change, vo
     tree_split(root, end, &touched, &above);
     tree_split(touched, start, &below, &touched);
 
-    /* A range that begins below may reach in, or through. */
-    uint32_t last = below;
-    while (last != 0 && range_at(last)->links[RIGHT] != 0)
-        last = range_at(last)->links[RIGHT];
-    uint32_t beyond = 0;
-    if (last != 0 && page_up(range_at(last)->end) > start) {
-        struct mt_range *range = range_at(last);
-        uint64_t old_end = range->end;
-        uint64_t cut_end = old_end < end ? old_end : end;
-        int64_t bytes = cut_end > start ? (int64_t)(cut_end - start) : 0;
-        int32_t pieces = 0;
-        if (old_end > end) {
-            beyond = take_record();
-            if (beyond != 0) {
-                struct mt_range *rest = range_at(beyond);
-                *rest =
-                    (struct mt_range){.start = end, .end = old_end, .site = range->site, .priority = next_priority()};
-                __atomic_store_n(&rest->state, 1, __ATOMIC_RELEASE);
-                pieces = 1;
-            } else {
-                bytes += (int64_t)(old_end - end);
-                memtrace_image.dropped[MT_DROP_MEMORY]++;
-            }
-        }
-        if (old_end > start)
-            range->end = start;
-        if (bytes != 0 || pieces != 0)
-            change(context, range->site, -bytes, pieces);
+    /* The last range that begins below may reach in, or through. */
+    uint32_t *place = &below;
+    while (*place != 0 && range_at(*place)->links[RIGHT] != 0)
+        place = &range_at(*place)->links[RIGHT];
+    uint32_t link = *place;
+    if (link != 0 && range_at(link)->end > start) {
+        *place = range_at(link)->links[LEFT];
+        cut(link, start, end, &below, &above, change, context);
     }
-
+    /* The smallest first: a node without a left child is taken off the tree's left spine. */
     while (touched != 0) {
-        /* the smallest first: a node without a left child is taken off the tree's left spine */
-        uint32_t *place = &touched;
+        place = &touched;
         while (range_at(*place)->links[LEFT] != 0)
             place = &range_at(*place)->links[LEFT];
-        uint32_t link = *place;
-        struct mt_range *range = range_at(link);
-        *place = range->links[RIGHT];
-        if (range->end > end) { /* its tail survives */
-            uint64_t bytes = end - range->start;
-            struct mt_range rest = *range;
-            range->start = end;
-            range->links[LEFT] = range->links[RIGHT] = 0;
-            change(context, rest.site, -(int64_t)bytes, 0);
-            above = tree_join(link, above);
-        } else {
-            uint32_t site = range->site;
-            uint64_t bytes = range->end - range->start;
-            return_record(link);
-            change(context, site, -(int64_t)bytes, -1);
-        }
+        link = *place;
+        *place = range_at(link)->links[RIGHT];
+        cut(link, start, end, &below, &above, change, context);
     }
-    root = tree_join(below, beyond != 0 ? tree_join(beyond, above) : above);
+    root = tree_join(below, above);
+}
+
+/* Sets the word that readers go by; nothing that is said before or after moves across. */
+static void set_changed(uint32_t changed) {
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    __atomic_store_n(&mt_shard()->ranges_changed, changed, __ATOMIC_RELEASE);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+}
+
+void mt_ranges_commit(void) {
+    set_changed(1);
+    while (leaving != 0) {
+        uint32_t link = leaving;
+        leaving = range_at(link)->links[LEFT];
+        return_record(link);
+    }
+    while (arriving_count > 0)
+        range_at(arriving[--arriving_count])->state = MT_RANGE_LIVE;
+    set_changed(0);
 }
 
 void mt_ranges_clear(void) {

@@ -10,15 +10,17 @@
 /* Bytes and pieces that an operation took from, or gave to, one site. */
 typedef void mt_range_change(void *context, uint32_t site, int64_t bytes, int32_t blocks);
 
+/* Readers see nothing of what these two do until mt_ranges_commit(), and then all at one instant. */
+
 /* Enters [start, start + size), which must overlap no range. false when memory is out. */
 bool mt_ranges_insert(uint64_t start, uint64_t size, uint32_t site);
 
-/* Whether a record for one more piece can be had, which a cut in the middle needs. */
-bool mt_ranges_can_cut(void);
-
 /* Takes [start, start + size) out of whatever ranges it touches, and tells of each. `size` is rounded up to pages, as
- * the kernel does. Bytes of a range are its requested ones: the rest of its last page counts nothing. */
+ * the kernel does. Bytes of a range are its requested ones: the rest of its last page counts nothing. A piece that is
+ * left when memory is out is forgotten, and counted as dropped. */
 void mt_ranges_remove(uint64_t start, uint64_t size, mt_range_change *change, void *context);
+
+void mt_ranges_commit(void);
 
 void mt_ranges_clear(void);
 

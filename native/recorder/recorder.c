@@ -1,5 +1,6 @@
 /* Start-up, start and stop of recording, fork: the recorder's own life inside the process. */
 #include <pthread.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -8,6 +9,7 @@
 #include "recorder/account.h"
 #include "recorder/environment.h"
 #include "recorder/gate.h"
+#include "recorder/inner.h"
 #include "recorder/late_python.h"
 #include "recorder/loader.h"
 #include "recorder/marks.h"
@@ -42,8 +44,6 @@ static void resolve_real_functions(void) {
     RESOLVE(free);
     RESOLVE(realloc);
     RESOLVE(reallocarray);
-    RESOLVE(free_sized);
-    RESOLVE(free_aligned_sized);
     RESOLVE(posix_memalign);
     RESOLVE(aligned_alloc);
     RESOLVE(memalign);
@@ -56,6 +56,10 @@ static void resolve_real_functions(void) {
     RESOLVE(sbrk);
     RESOLVE(prctl);
     RESOLVE(pthread_setname_np);
+    /* Last, for they may be missing: to say so dlsym allocates, and an allocator that starts up for that comes back
+     * through all the hooks above. */
+    RESOLVE(free_sized);
+    RESOLVE(free_aligned_sized);
 #undef RESOLVE
 }
 
@@ -78,20 +82,37 @@ static void start_recording(enum mt_level level) {
     memtrace_image.state = MT_RECORDING_ON;
 }
 
+/* `request` and `request_argument`, which a debugger writes at once. */
+typedef uint64_t __attribute__((may_alias)) request_words;
+_Static_assert(offsetof(struct mt_image_header, request) % 8 == 0 &&
+                   offsetof(struct mt_image_header, request_argument) == offsetof(struct mt_image_header, request) + 4,
+               "the request's words are one word of 8 bytes");
+
 void mt_obey_request(void) {
+    if (memtrace_image.state == MT_RECORDING_DORMANT) { /* for want of memory perhaps: no table may be there */
+        memtrace_image.request = MT_REQUEST_NONE;
+        return;
+    }
     struct mt_self *self = mt_self();
     if (self == NULL || self->image.operation != MT_IDLE)
         return;
     self->image.operation = MT_OP_ALLOCATE; /* nothing of ours is recorded meanwhile */
     bool locked = mt_lock(self);
-    uint32_t request = __atomic_exchange_n(&memtrace_image.request, MT_REQUEST_NONE, __ATOMIC_ACQ_REL);
-    if (request == MT_REQUEST_START && memtrace_image.state != MT_RECORDING_ON &&
-        memtrace_image.state != MT_RECORDING_DORMANT)
-        start_recording(memtrace_image.request_argument == MT_LEVEL_HEAP ? MT_LEVEL_HEAP : MT_LEVEL_OBJECTS);
-    else if (request == MT_REQUEST_STOP && memtrace_image.state == MT_RECORDING_ON)
-        memtrace_image.state = MT_RECORDING_STOPPED;
-    else if (request == MT_REQUEST_MARK && memtrace_image.state == MT_RECORDING_ON)
-        mt_mark_set();
+    request_words *words = (request_words *)&memtrace_image.request;
+    uint64_t asked = __atomic_load_n(words, __ATOMIC_ACQUIRE);
+    uint32_t request = (uint32_t)asked, argument = (uint32_t)(asked >> 32);
+    if (request == MT_REQUEST_START && memtrace_image.state != MT_RECORDING_ON)
+        start_recording(argument == MT_LEVEL_HEAP ? MT_LEVEL_HEAP : MT_LEVEL_OBJECTS);
+    else if (memtrace_image.state == MT_RECORDING_ON) {
+        if ((request == MT_REQUEST_MARK && argument == 0) ||
+            ((request == MT_REQUEST_MARK || request == MT_REQUEST_STOP) && argument == memtrace_image.generation + 1))
+            mt_mark_set();
+        if (request == MT_REQUEST_STOP)
+            memtrace_image.state = MT_RECORDING_STOPPED;
+    }
+    /* Taken back only now, so that at no instant it is neither asked for nor done; unless a debugger has asked for
+     * something else meanwhile. */
+    __atomic_compare_exchange_n(words, &asked, 0, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
     mt_unlock(self, locked);
     self->image.operation = MT_IDLE;
 }
@@ -132,6 +153,8 @@ void mt_start_up(void) {
     entered = true;
     resolve_real_functions();
     mt_started = true;
+    mt_loader_init();
+    mt_inner_add((const void *)mt_real.malloc);
 
     struct mt_wishes wishes;
     mt_environment_read(&wishes);

@@ -116,6 +116,7 @@ void mt_sites_clear(void) {
     for (uint32_t i = 0; i < memtrace_image.threads.count; i++) {
         struct mt_self *thread = mt_thread_at(i);
         thread->site_count = 0;
+        thread->image.start_event = 0; /* events are counted anew */
         thread->image.last_site = thread->image.peak_site = 0;
     }
     free_list = 0;

@@ -11,7 +11,6 @@
 #include "recorder/sites.h"
 
 #define FRAMES_FIRST 64u
-#define FRAMES_MAX (1u << 20)
 #define SLOTS_MAX UINT16_MAX /* struct mt_site names a slot in 16 bits */
 #define SPINS 200
 #define LOOKS 4 /* slots looked at for a dead owner when a thread registers */
@@ -90,11 +89,13 @@ struct mt_self *mt_self_register(void) {
     if (self != NULL) {
         self->image = (struct mt_thread){0};
         self->frame_count = 0;
-    } else if (memtrace_image.threads.count < SLOTS_MAX && (self = mt_pool_reserve(&memtrace_image.threads)) != NULL) {
+    } else if (memtrace_image.threads.count == SLOTS_MAX) {
+        memtrace_image.dropped[MT_DROP_LIMIT]++;
+    } else if ((self = mt_pool_reserve(&memtrace_image.threads)) != NULL) {
         self->index = (uint32_t)memtrace_image.threads.count;
         mt_pool_publish(&memtrace_image.threads);
     } else {
-        memtrace_image.dropped[MT_DROP_LIMIT]++;
+        memtrace_image.dropped[MT_DROP_MEMORY]++;
     }
     if (self != NULL) {
         self->image.tid = tid;
@@ -112,7 +113,7 @@ struct mt_self *mt_self_register(void) {
 
 bool mt_self_grow_frames(struct mt_self *self) {
     uint32_t capacity = self->frame_capacity != 0 ? self->frame_capacity * 2 : FRAMES_FIRST;
-    if (capacity > FRAMES_MAX)
+    if (capacity > MT_FRAMES_MAX)
         return false;
     bool locked = mt_lock(self);
     size_t entries = capacity * sizeof *self->frames;

@@ -25,6 +25,7 @@ struct mt_frame_entry {
     uint32_t reserved;
 };
 #define MT_SHIM_FRAME UINT32_MAX
+#define MT_FRAMES_MAX (1u << 20) /* of one thread */
 
 struct mt_self {
     struct mt_thread image; /* what readers see */
@@ -32,6 +33,7 @@ struct mt_self {
     uint32_t index;
     uint32_t site_count;    /* sites that name this slot */
     uint8_t critical;       /* inside the lock: a signal handler that allocates now can't be recorded */
+    bool moving_was_dense;  /* where the block of the descriptor stood */
     uint8_t holds_for_fork; /* the lock is held across fork(), for as long as the fork takes */
     struct mt_frame_entry *frames;
     uint64_t *pending; /* frame addresses, innermost first, while the chain is compared */

@@ -82,19 +82,20 @@ struct mt_error *mt_proc_threads(pid_t pid, mt_pids *ret) {
     return ok ? NULL : &mt_error_no_memory;
 }
 
-static bool is_dead(char state) {
-    return state == 'Z' || state == 'X' || state == 'x';
+/* On its way out, a thread has let go of the memory already, or will at any moment. */
+static bool has_memory(const struct mt_proc_task *task) {
+    return task->state != 'Z' && task->state != 'X' && task->state != 'x' && !task->exiting;
 }
 
 pid_t mt_proc_living_thread(pid_t pid) {
     struct mt_proc_task task;
-    if (mt_proc_task(pid, pid, &task) && !is_dead(task.state))
+    if (mt_proc_task(pid, pid, &task) && has_memory(&task))
         return pid;
     mt_pids threads = {0};
     pid_t living = 0;
     mt_error_destroy(mt_proc_threads(pid, &threads));
     for (size_t i = 0; i < threads.length && !living; i++)
-        if (mt_proc_task(pid, threads.data[i], &task) && !is_dead(task.state))
+        if (mt_proc_task(pid, threads.data[i], &task) && has_memory(&task))
             living = threads.data[i];
     mt_vector_deinit(&threads);
     return living;

@@ -152,9 +152,10 @@ static void visit_ranges(struct walk *walk) {
     if (walk->error)
         return;
     MT_AUTO_FREE struct mt_range *ranges = records;
+    uint32_t moving = mt_image_shard(walk->image)->ranges_changed ? MT_RANGE_ARRIVING : MT_RANGE_LEAVING;
     for (size_t i = 0; i < count && !walk->error; i++)
         /* Site 0: reserved address space and file maps, which are outside the totals. */
-        if (ranges[i].state != 0 && ranges[i].site != 0 && ranges[i].end > ranges[i].start)
+        if ((ranges[i].state == MT_RANGE_LIVE || ranges[i].state == moving) && ranges[i].site != 0 && ranges[i].end > ranges[i].start)
             give_once(walk, ranges[i].start, ranges[i].end - ranges[i].start, ranges[i].site);
 }
 
@@ -257,10 +258,13 @@ static void visit_descriptors(struct walk *walk) {
         const struct mt_thread *thread = &walk->image->threads[i];
         if (!holds_old_block(thread))
             continue;
+        /* What the tables have at the old block's own address is another thread's by now, unless new_address says
+         * otherwise. */
         const uint64_t *successor = mt_hash_map_find(&walk->known, thread->new_address);
-        if (thread->operation == MT_OP_SETTLE && thread->new_address != 0 && successor && *successor)
+        bool in_tables = thread->new_address != 0 && successor && *successor;
+        if (in_tables && (thread->operation == MT_OP_SETTLE || thread->new_address == thread->address))
             continue;
-        give_once(walk, thread->address, thread->size, thread->site);
+        give(walk, thread->address, thread->size, thread->site);
     }
 }
 

@@ -49,6 +49,7 @@ static struct mt_error *read_header(struct mt_image *image) {
         return mt_error_create(MT_ERROR_UNSUPPORTED, "this recording has %" PRIu32 " shards, this memtrace reads one",
                                header->shard_count);
     header->python_problem[sizeof header->python_problem - 1] = '\0';
+    header->request_name[sizeof header->request_name - 1] = '\0';
     return NULL;
 }
 
@@ -128,9 +129,8 @@ static struct mt_error *read_functions(struct mt_image *image, struct mt_pool_re
     return NULL;
 }
 
-/* Fills `places` and `nodes` and says for each stack record which node it is. */
-static struct mt_error *read_stacks(struct mt_image *image, struct mt_pool_reader *reader, uint32_t **ret_node_of,
-                                    size_t *ret_count) {
+/* Fills `places`, `nodes` and `node_of`. */
+static struct mt_error *read_stacks(struct mt_image *image, struct mt_pool_reader *reader) {
     MT_AUTO_FREE uint32_t *function_of = NULL;
     size_t function_count = 0, count = 0;
     struct mt_error *error = read_functions(image, reader, &function_of, &function_count);
@@ -165,17 +165,15 @@ static struct mt_error *read_stacks(struct mt_image *image, struct mt_pool_reade
     mt_hash_map_deinit(&known_nodes);
     if (error)
         return error;
-    *ret_node_of = node_of;
-    *ret_count = count;
+    image->node_of = node_of;
+    image->stack_count = count;
     node_of = NULL;
     return NULL;
 }
 
 static struct mt_error *read_sites(struct mt_image *image, struct mt_pool_reader *reader) {
-    MT_AUTO_FREE uint32_t *node_of = NULL;
-    size_t node_count;
     void *records;
-    struct mt_error *error = read_stacks(image, reader, &node_of, &node_count);
+    struct mt_error *error = read_stacks(image, reader);
     if (!error)
         error = mt_pool_read(reader, &image->header.threads, sizeof(struct mt_thread), "threads", &records,
                              &image->thread_count);
@@ -194,11 +192,11 @@ static struct mt_error *read_sites(struct mt_image *image, struct mt_pool_reader
             *site = (struct mt_site){0};
             continue;
         }
-        if (site->stack > 0 && site->stack >= node_count)
+        if (site->stack > 0 && site->stack >= image->stack_count)
             return damaged("a site has a stack that is not there");
         if (site->thread >= image->thread_count)
             return damaged("a site has a thread that is not there");
-        site->stack = site->stack > 0 ? node_of[site->stack] : 0;
+        site->stack = site->stack > 0 ? image->node_of[site->stack] : 0;
     }
     return NULL;
 }
@@ -236,6 +234,7 @@ void mt_image_destroy(struct mt_image *image) {
     mt_vector_deinit(&image->functions);
     mt_vector_deinit(&image->places);
     mt_vector_deinit(&image->nodes);
+    free(image->node_of);
     free(image->sites);
     free(image->threads);
     free(image);
@@ -252,6 +251,31 @@ struct mt_error *mt_image_check_recorded(const struct mt_image *image) {
             MT_ERROR_NOT_RECORDED,
             "nothing was recorded: the recorder is loaded, but was told to leave this program alone");
     return NULL;
+}
+
+bool mt_image_mark_is_pending(const struct mt_image *image) {
+    const struct mt_image_header *header = &image->header;
+    if (header->state != MT_RECORDING_ON || header->generation == UINT32_MAX)
+        return false;
+    if (header->request == MT_REQUEST_MARK && header->request_argument == 0)
+        return true;
+    return (header->request == MT_REQUEST_MARK || header->request == MT_REQUEST_STOP) &&
+           header->request_argument == header->generation + 1;
+}
+
+enum mt_request mt_image_pending(const struct mt_image *image) {
+    const struct mt_image_header *header = &image->header;
+    bool on = header->state == MT_RECORDING_ON;
+    switch (header->request) {
+    case MT_REQUEST_START:
+        return on ? MT_REQUEST_NONE : MT_REQUEST_START;
+    case MT_REQUEST_STOP:
+        return on ? MT_REQUEST_STOP : MT_REQUEST_NONE;
+    case MT_REQUEST_MARK:
+        return mt_image_mark_is_pending(image) ? MT_REQUEST_MARK : MT_REQUEST_NONE;
+    default:
+        return MT_REQUEST_NONE;
+    }
 }
 
 struct mt_frame mt_image_frame(const struct mt_image *image, uint32_t place) {

@@ -45,6 +45,8 @@ struct mt_image {
     MT_VECTOR(struct mt_function) functions;
     MT_VECTOR(struct mt_place) places;
     MT_VECTOR(struct mt_node) nodes;
+    uint32_t *node_of; /* for each stack record of the recorder, its node here */
+    size_t stack_count;
     struct mt_site *sites; /* `stack` is an index into `nodes`; all in-use sites were checked */
     size_t site_count;
     struct mt_thread *threads;
@@ -61,6 +63,12 @@ static inline const struct mt_shard *mt_image_shard(const struct mt_image *image
 
 /* Has recording ever begun? MT_ERROR_NOT_RECORDED in words that say what to do, else NULL. */
 struct mt_error *mt_image_check_recorded(const struct mt_image *image);
+
+/* What a debugger has asked the recorder for and it has not done yet. */
+enum mt_request mt_image_pending(const struct mt_image *image);
+/* Will a mark be set at the next event (also when it is set before recording stops)? What is alive now is then what it
+ * shows. */
+bool mt_image_mark_is_pending(const struct mt_image *image);
 
 /* Frames from `node` outwards, innermost first. *ret_frames has room that the next call reuses; NULL with *ret_count 0:
  * no Python frame. false: no memory. */

@@ -2,7 +2,6 @@
 #include "trace/rows.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/cleanup.h"
 #include "base/hash_map.h"
@@ -25,61 +24,84 @@ uint32_t mt_thread_at_peak(const struct mt_image *image, uint32_t thread) {
     return image->sites[site].stack;
 }
 
-static uint32_t key_of(const struct mt_image *image, enum mt_group_by by, const struct mt_site *site) {
-    uint32_t place = image->nodes.data[site->stack].place;
-    const struct mt_function *function = &image->functions.data[image->places.data[place].function];
-    switch (by) {
-    case MT_BY_STACK:
-        return site->stack;
-    case MT_BY_LINE:
-        return place;
-    case MT_BY_FUNCTION:
-        return image->places.data[place].function;
-    case MT_BY_FILE:
-        return function->file;
-    case MT_BY_THREAD:
-        return site->thread;
-    case MT_BY_ALLOCATOR:
-        return site->allocator;
-    }
-    return 0;
+/* Rows in the making: one for each group. */
+struct grouping {
+    const struct mt_image *image;
+    enum mt_group_by by;
+    MT_VECTOR(struct mt_row) rows;
+    struct mt_hash_map known; /* key -> index */
+};
+
+/* The row that an origin belongs to, made when it is new; NULL: no memory. Good until the next call. */
+static struct mt_row *row_for(struct grouping *grouping, const struct mt_origin *origin) {
+    uint32_t key = mt_group_key(grouping->image, grouping->by, origin);
+    bool is_new;
+    uint64_t *index = mt_hash_map_find_or_insert(&grouping->known, key, grouping->rows.length, &is_new);
+    if (!index || (is_new && !mt_vector_push(&grouping->rows, ((struct mt_row){.key = key, .origin = *origin}))))
+        return NULL;
+    struct mt_row *row = &grouping->rows.data[*index];
+    row->mixed_threads |= origin->thread != row->origin.thread;
+    row->mixed_allocators |= origin->allocator != row->origin.allocator;
+    row->mixed_generations |= origin->generation != row->origin.generation;
+    return row;
 }
 
-/* One row for each group, and for each site the row that it belongs to. */
-static struct mt_error *group(const struct mt_image *image, struct mt_rows *result, uint32_t *row_of) {
-    MT_VECTOR(struct mt_row) rows = {0};
-    struct mt_hash_map known = MT_HASH_MAP_INIT;
-    struct mt_error *error = NULL;
-    for (uint32_t i = 0; i < image->site_count && !error; i++) {
+/* Groups the sites, and says for each site which row it belongs to. */
+static struct mt_error *group_sites(struct grouping *grouping, uint32_t since, uint32_t *row_of) {
+    const struct mt_image *image = grouping->image;
+    for (uint32_t i = 0; i < image->site_count; i++) {
         const struct mt_site *site = &image->sites[i];
         row_of[i] = NO_ROW;
-        if (site->state == 0)
+        if (site->state == 0 || site->generation < since)
             continue;
-        uint32_t key = key_of(image, result->by, site);
-        bool is_new;
-        uint64_t *index = mt_hash_map_find_or_insert(&known, key, rows.length, &is_new);
-        if (!index || (is_new && !mt_vector_push(&rows, ((struct mt_row){.key = key, .site = i})))) {
-            error = &mt_error_no_memory;
-            break;
-        }
-        row_of[i] = (uint32_t)*index;
-        struct mt_row *row = &rows.data[*index];
-        const struct mt_site *first = &image->sites[row->site];
+        struct mt_origin origin = mt_origin_of(site);
+        struct mt_row *row = row_for(grouping, &origin);
+        if (!row)
+            return &mt_error_no_memory;
+        row_of[i] = (uint32_t)(row - grouping->rows.data);
         struct mt_amount peak = mt_site_at_peak(image, site);
         row->peak.bytes += peak.bytes;
         row->peak.blocks += peak.blocks;
-        row->mixed_threads |= site->thread != first->thread;
-        row->mixed_allocators |= site->allocator != first->allocator;
-        row->mixed_generations |= site->generation != first->generation;
     }
-    mt_hash_map_deinit(&known);
-    result->rows = rows.data;
-    result->count = rows.length;
-    return error;
+    return NULL;
+}
+
+struct side {
+    struct mt_sum *sums;
+    size_t count;
+    int sign;
+};
+
+static struct mt_error *group_sums(struct grouping *grouping, const struct side *side) {
+    for (size_t i = 0; i < side->count; i++) {
+        const struct mt_sum *sum = &side->sums[i];
+        struct mt_row *row = row_for(grouping, &sum->origin);
+        if (!row)
+            return &mt_error_no_memory;
+        int64_t bytes = sum->bytes, blocks = sum->blocks;
+        row->change.bytes = mt_change_add(row->change.bytes, side->sign < 0 ? mt_change_add(~bytes, 1) : bytes);
+        row->change.blocks += side->sign * blocks;
+    }
+    return NULL;
+}
+
+/* The rows that blocks of generations [from, until) belong to. */
+static void find_rows(const struct grouping *grouping, uint32_t from, uint32_t until, uint32_t *row_of) {
+    const struct mt_image *image = grouping->image;
+    for (uint32_t i = 0; i < image->site_count; i++) {
+        const struct mt_site *site = &image->sites[i];
+        row_of[i] = NO_ROW;
+        if (site->state == 0 || site->generation < from || site->generation >= until)
+            continue;
+        struct mt_origin origin = mt_origin_of(site);
+        const uint64_t *index = mt_hash_map_find(&grouping->known, mt_group_key(image, grouping->by, &origin));
+        if (index)
+            row_of[i] = (uint32_t)*index;
+    }
 }
 
 struct count_context {
-    struct mt_rows *rows;
+    struct mt_row *rows;
     const uint32_t *row_of;
 };
 
@@ -89,7 +111,9 @@ static bool comes_first(const struct mt_block *a, const struct mt_block *b) {
 
 static void count_block(void *context, const struct mt_block *block) {
     struct count_context *count = context;
-    struct mt_row *row = &count->rows->rows[count->row_of[block->site]];
+    if (count->row_of[block->site] == NO_ROW)
+        return;
+    struct mt_row *row = &count->rows[count->row_of[block->site]];
     row->live.bytes += block->size;
     row->live.blocks++;
     uint32_t at = row->sample_count;
@@ -104,118 +128,119 @@ static void count_block(void *context, const struct mt_block *block) {
     row->sample[at] = *block;
 }
 
-static int compare_numbers(uint64_t a, uint64_t b) {
-    return a < b ? -1 : a > b;
-}
-
-static int compare_frames(const struct mt_frame *a, const struct mt_frame *b) {
-    int order = strcmp(a->function, b->function);
-    if (order == 0)
-        order = strcmp(a->file, b->file);
-    return order != 0 ? order : compare_numbers(a->line, b->line);
-}
-
-/* Innermost frame first; the path that ends earlier comes first. */
-static int compare_stacks(const struct mt_image *image, uint32_t a, uint32_t b) {
-    const struct mt_node *nodes = image->nodes.data;
-    for (; a != b; a = nodes[a].parent, b = nodes[b].parent) {
-        if (a == 0 || b == 0)
-            return a == 0 ? -1 : 1;
-        if (nodes[a].place == nodes[b].place)
-            continue;
-        struct mt_frame left = mt_image_frame(image, nodes[a].place), right = mt_image_frame(image, nodes[b].place);
-        int order = compare_frames(&left, &right);
-        if (order != 0)
-            return order;
-    }
-    return 0;
-}
-
-static int compare_names(const struct mt_image *image, enum mt_group_by by, uint32_t a, uint32_t b) {
-    const struct mt_function *functions = image->functions.data;
-    switch (by) {
-    case MT_BY_STACK:
-        return compare_stacks(image, a, b);
-    case MT_BY_LINE: {
-        struct mt_frame left = mt_image_frame(image, a), right = mt_image_frame(image, b);
-        return compare_frames(&left, &right);
-    }
-    case MT_BY_FUNCTION: {
-        struct mt_frame left = {mt_string_table_get(&image->strings, functions[a].function),
-                                mt_string_table_get(&image->strings, functions[a].file), 0};
-        struct mt_frame right = {mt_string_table_get(&image->strings, functions[b].function),
-                                 mt_string_table_get(&image->strings, functions[b].file), 0};
-        return compare_frames(&left, &right);
-    }
-    case MT_BY_FILE:
-        return strcmp(mt_string_table_get(&image->strings, a), mt_string_table_get(&image->strings, b));
-    case MT_BY_THREAD:
-        if (image->threads[a].tid != image->threads[b].tid)
-            return compare_numbers(image->threads[a].tid, image->threads[b].tid);
-        break;
-    case MT_BY_ALLOCATOR:
-        break;
-    }
-    return compare_numbers(a, b);
-}
-
 struct order {
     const struct mt_image *image;
     enum mt_rows_of of;
     enum mt_group_by by;
 };
 
-static const struct mt_amount *amount_of(const struct mt_row *row, enum mt_rows_of of) {
-    return of == MT_ROWS_PEAK ? &row->peak : &row->live;
+static int compare_numbers(uint64_t a, uint64_t b) {
+    return a < b ? -1 : a > b;
+}
+
+static int compare_amounts(const struct mt_amount *a, const struct mt_amount *b) {
+    return a->bytes != b->bytes ? compare_numbers(b->bytes, a->bytes) : compare_numbers(b->blocks, a->blocks);
+}
+
+/* The bigger first, be it more or less; of equal ones what is more. */
+static int compare_changes(const struct mt_change *a, const struct mt_change *b) {
+    if (a->bytes != b->bytes) {
+        int order = compare_numbers(mt_magnitude(b->bytes), mt_magnitude(a->bytes));
+        return order != 0 ? order : a->bytes > b->bytes ? -1 : 1;
+    }
+    int order = compare_numbers(mt_magnitude(b->blocks), mt_magnitude(a->blocks));
+    return order != 0 ? order : (a->blocks < b->blocks) - (a->blocks > b->blocks);
 }
 
 static int compare_rows(const void *a, const void *b, void *context) {
     const struct order *order = context;
-    const struct mt_amount *left = amount_of(a, order->of), *right = amount_of(b, order->of);
-    if (left->bytes != right->bytes)
-        return compare_numbers(right->bytes, left->bytes);
-    if (left->blocks != right->blocks)
-        return compare_numbers(right->blocks, left->blocks);
-    return compare_names(order->image, order->by, ((const struct mt_row *)a)->key, ((const struct mt_row *)b)->key);
+    const struct mt_row *left = a, *right = b;
+    int result = order->of == MT_ROWS_CHANGE ? compare_changes(&left->change, &right->change)
+                 : order->of == MT_ROWS_PEAK ? compare_amounts(&left->peak, &right->peak)
+                                             : compare_amounts(&left->live, &right->live);
+    return result != 0 ? result : mt_group_compare(order->image, order->by, left->key, right->key);
 }
 
-/* Sums up, drops the rows without a share, sorts. */
-static void finish(const struct mt_image *image, enum mt_rows_of of, struct mt_rows *result) {
-    size_t kept = 0;
-    for (size_t i = 0; i < result->count; i++) {
-        const struct mt_row *row = &result->rows[i];
-        result->peak.bytes += row->peak.bytes;
-        result->peak.blocks += row->peak.blocks;
-        result->live.bytes += row->live.bytes;
-        result->live.blocks += row->live.blocks;
-        if (amount_of(row, of)->blocks > 0)
-            result->rows[kept++] = *row;
+static bool has_share(const struct mt_row *row, enum mt_rows_of of) {
+    if (of == MT_ROWS_CHANGE)
+        return row->change.bytes != 0 || row->change.blocks != 0;
+    return of == MT_ROWS_PEAK ? row->peak.blocks > 0 : row->live.blocks > 0;
+}
+
+/* Counts the live blocks of rows, sums up, drops the rows without a share, sorts. Takes the rows over. */
+static struct mt_error *finish(struct grouping *grouping, struct mt_watch *watch, enum mt_rows_of of,
+                               const uint32_t *row_of, struct mt_rows **ret) {
+    const struct mt_image *image = grouping->image;
+    struct mt_rows *result = calloc(1, sizeof *result);
+    if (!result)
+        return &mt_error_no_memory;
+    result->by = grouping->by;
+    struct mt_row *rows = grouping->rows.data;
+    struct mt_error *error =
+        mt_blocks_visit(image, watch, count_block, &(struct count_context){rows, row_of}, &result->gaps);
+    if (error) {
+        free(result);
+        return error;
     }
-    result->count = kept;
-    if (kept > 0)
-        qsort_r(result->rows, kept, sizeof *result->rows, compare_rows,
-                &(struct order){.image = image, .of = of, .by = result->by});
+    for (size_t i = 0; i < grouping->rows.length; i++) {
+        struct mt_row row = rows[i];
+        result->peak.bytes += row.peak.bytes;
+        result->peak.blocks += row.peak.blocks;
+        result->live.bytes += row.live.bytes;
+        result->live.blocks += row.live.blocks;
+        result->change.bytes = mt_change_add(result->change.bytes, row.change.bytes);
+        result->change.blocks += row.change.blocks;
+        if (has_share(&row, of))
+            rows[result->count++] = row;
+    }
+    if (result->count > 0)
+        qsort_r(rows, result->count, sizeof *rows, compare_rows,
+                &(struct order){.image = image, .of = of, .by = grouping->by});
+    result->rows = rows;
+    grouping->rows.data = NULL;
+    *ret = result;
+    return NULL;
+}
+
+static void drop_grouping(struct grouping *grouping) {
+    mt_vector_deinit(&grouping->rows);
+    mt_hash_map_deinit(&grouping->known);
 }
 
 struct mt_error *mt_rows_load(const struct mt_image *image, struct mt_watch *watch, enum mt_rows_of of,
-                              enum mt_group_by by, struct mt_rows **ret) {
-    struct mt_rows *result = calloc(1, sizeof *result);
+                              enum mt_group_by by, uint32_t since, struct mt_rows **ret) {
+    struct grouping grouping = {.image = image, .by = by};
     MT_AUTO_FREE uint32_t *row_of = calloc(image->site_count + 1, sizeof *row_of);
-    if (!result || !row_of) {
-        free(result);
-        return &mt_error_no_memory;
-    }
-    result->by = by;
-    struct mt_error *error = group(image, result, row_of);
+    struct mt_error *error = row_of ? group_sites(&grouping, since, row_of) : &mt_error_no_memory;
     if (!error)
-        error = mt_blocks_visit(image, watch, count_block, &(struct count_context){result, row_of}, &result->gaps);
-    if (error) {
-        mt_rows_destroy(result);
-        return error;
+        error = finish(&grouping, watch, of, row_of, ret);
+    drop_grouping(&grouping);
+    return error;
+}
+
+struct mt_error *mt_rows_load_change(const struct mt_image *image, struct mt_watch *watch, const struct mt_marks *marks,
+                                     const struct mt_moment *from, const struct mt_moment *to, enum mt_group_by by,
+                                     struct mt_rows **ret) {
+    struct grouping grouping = {.image = image, .by = by};
+    struct side before = {.sign = -1}, after = {.sign = 1};
+    MT_AUTO_FREE uint32_t *row_of = calloc(image->site_count + 1, sizeof *row_of);
+    struct mt_error *error = row_of ? NULL : &mt_error_no_memory;
+    if (!error)
+        error = mt_moment_load(image, watch, marks, from, &before.sums, &before.count);
+    if (!error)
+        error = mt_moment_load(image, watch, marks, to, &after.sums, &after.count);
+    if (!error)
+        error = group_sums(&grouping, &before);
+    if (!error)
+        error = group_sums(&grouping, &after);
+    if (!error) {
+        find_rows(&grouping, from->generation, to->generation, row_of);
+        error = finish(&grouping, watch, MT_ROWS_CHANGE, row_of, ret);
     }
-    finish(image, of, result);
-    *ret = result;
-    return NULL;
+    free(before.sums);
+    free(after.sums);
+    drop_grouping(&grouping);
+    return error;
 }
 
 void mt_rows_destroy(struct mt_rows *rows) {

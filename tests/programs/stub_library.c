@@ -116,5 +116,5 @@ const char *mt_command_help(size_t index) {
 }
 
 const char *mt_complete(struct mt_session *session, const char *line) {
-    return "--json\n--limit";
+    return "--json\n--limit\n";
 }

@@ -62,6 +62,8 @@ void builder_deinit(struct image_builder *builder) {
     mt_vector_deinit(&builder->threads);
     mt_vector_deinit(&builder->blocks);
     mt_vector_deinit(&builder->ranges);
+    for (size_t i = 0; i < MT_MARKS_KEPT; i++)
+        mt_vector_deinit(&builder->marks[i].sums);
 }
 
 static uint32_t add_string(struct image_builder *builder, const char *text) {
@@ -97,7 +99,11 @@ uint32_t builder_thread(struct image_builder *builder, uint32_t tid, const char 
 }
 
 uint32_t builder_site(struct image_builder *builder, uint32_t stack, uint16_t thread, uint8_t allocator) {
-    push(&builder->sites, ((struct mt_site){.stack = stack, .thread = thread, .allocator = allocator, .state = 1}));
+    push(&builder->sites, ((struct mt_site){.stack = stack,
+                                            .thread = thread,
+                                            .allocator = allocator,
+                                            .state = 1,
+                                            .generation = builder->header.generation}));
     return (uint32_t)builder->sites.length - 1;
 }
 
@@ -113,6 +119,47 @@ static void count(struct image_builder *builder, uint64_t size, uint32_t site) {
 void builder_block(struct image_builder *builder, uint64_t address, uint64_t size, uint32_t site) {
     push(&builder->blocks, ((struct builder_block){address, size, site}));
     count(builder, size, site);
+}
+
+void builder_free(struct image_builder *builder, uint64_t address) {
+    struct mt_shard *shard = &builder->header.shards[0];
+    for (size_t i = 0; i < builder->blocks.length; i++) {
+        struct builder_block *block = &builder->blocks.data[i];
+        if (block->address != address)
+            continue;
+        shard->live_bytes -= (int64_t)block->size;
+        shard->live_blocks--;
+        shard->events++;
+        builder->sites.data[block->site].bytes -= (int64_t)block->size;
+        builder->sites.data[block->site].blocks--;
+        *block = builder->blocks.data[--builder->blocks.length];
+        return;
+    }
+    fail_msg("no block at 0x%llx", (unsigned long long)address);
+}
+
+uint32_t builder_mark(struct image_builder *builder, const char *name) {
+    const struct mt_shard *shard = &builder->header.shards[0];
+    uint32_t generation = ++builder->header.generation;
+    struct builder_mark *mark = &builder->marks[generation % MT_MARKS_KEPT];
+    mark->record = (struct mt_mark){.generation = generation,
+                                    .event = shard->events,
+                                    .time = builder->header.start_monotonic + 1000000000ULL * generation,
+                                    .live_bytes = shard->live_bytes,
+                                    .live_blocks = shard->live_blocks};
+    strncpy(mark->record.name, name, sizeof mark->record.name - 1);
+    mt_vector_deinit(&mark->sums);
+    for (size_t i = 1; i < builder->sites.length; i++) {
+        const struct mt_site *site = &builder->sites.data[i];
+        if (site->blocks > 0)
+            push(&mark->sums, ((struct mt_mark_sum){.stack = site->stack,
+                                                    .thread = site->thread,
+                                                    .allocator = site->allocator,
+                                                    .generation = site->generation,
+                                                    .blocks = site->blocks,
+                                                    .bytes = site->bytes}));
+    }
+    return generation;
 }
 
 void builder_range(struct image_builder *builder, uint64_t start, uint64_t end, uint32_t site) {
@@ -213,6 +260,23 @@ static void lay_table(struct image_builder *builder, struct memory *memory) {
     mt_vector_deinit(&pages);
 }
 
+static void lay_marks(struct image_builder *builder, struct memory *memory) {
+    struct mt_mark records[MT_MARKS_KEPT];
+    if (builder->header.generation == 0)
+        return;
+    for (size_t i = 0; i < MT_MARKS_KEPT; i++) {
+        struct builder_mark *mark = &builder->marks[i];
+        size_t size = mark->sums.length * sizeof *mark->sums.data;
+        if (size > 0 && mark->record.sums == 0) {
+            mark->record.sum_count = mark->sums.length;
+            mark->record.sums = take(memory, size);
+            memcpy(at(memory, mark->record.sums), mark->sums.data, size);
+        }
+        records[i] = mark->record;
+    }
+    builder->header.marks = lay_pool(builder, memory, records, sizeof(struct mt_mark), MT_MARKS_KEPT);
+}
+
 struct mt_target *builder_finish(struct image_builder *builder) {
     struct memory memory = {0};
     struct mt_image_header *header = &builder->header;
@@ -228,6 +292,7 @@ struct mt_target *builder_finish(struct image_builder *builder) {
         lay_pool(builder, &memory, builder->ranges.data, sizeof(struct mt_range), builder->ranges.length);
     lay_shadow(builder, &memory);
     lay_table(builder, &memory);
+    lay_marks(builder, &memory);
     header->header_size = (uint32_t)sizeof *header + builder->extra_header;
     if (header->shards[0].peak_bytes == 0)
         header->shards[0].peak_bytes = header->shards[0].live_bytes;

@@ -21,6 +21,11 @@ struct builder_block {
     uint32_t site;
 };
 
+struct builder_mark {
+    struct mt_mark record;
+    MT_VECTOR(struct mt_mark_sum) sums;
+};
+
 struct image_builder {
     struct mt_image_header header; /* a test may change it before building */
     MT_VECTOR(char) strings;
@@ -30,6 +35,7 @@ struct image_builder {
     MT_VECTOR(struct mt_thread) threads;
     MT_VECTOR(struct builder_block) blocks;
     MT_VECTOR(struct mt_range) ranges;
+    struct builder_mark marks[MT_MARKS_KEPT]; /* mark n is the one at n % MT_MARKS_KEPT */
     /* How it is laid out. */
     uint32_t extra_stride; /* bytes that each record is longer than this version's: a newer minor version */
     uint32_t extra_header;
@@ -52,12 +58,16 @@ uint32_t builder_code(struct image_builder *builder, const char *function, const
 /* `parent` 0: an outermost frame. */
 uint32_t builder_stack(struct image_builder *builder, uint32_t parent, uint32_t code, uint32_t line);
 uint32_t builder_thread(struct image_builder *builder, uint32_t tid, const char *name);
+/* Of the present generation. */
 uint32_t builder_site(struct image_builder *builder, uint32_t stack, uint16_t thread, uint8_t allocator);
 /* A live block, counted. */
 void builder_block(struct image_builder *builder, uint64_t address, uint64_t size, uint32_t site);
+void builder_free(struct image_builder *builder, uint64_t address);
 void builder_range(struct image_builder *builder, uint64_t start, uint64_t end, uint32_t site);
 /* The site's numbers at the peak, where they differ from those of now. */
 void builder_at_peak(struct image_builder *builder, uint32_t site, int64_t bytes, uint32_t blocks);
+/* Sets a mark one second after the one before; returns its generation. */
+uint32_t builder_mark(struct image_builder *builder, const char *name);
 /* The caller destroys the target before the builder. */
 struct mt_target *builder_finish(struct image_builder *builder);
 

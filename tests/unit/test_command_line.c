@@ -29,6 +29,7 @@ static void options_come_first(void **state) {
     assert_ok(mt_options_parse("--lev heap --lim all --js -- --by file", ALL, &options, &rest));
     assert_int_equal(options.level, MT_LEVEL_HEAP);
     assert_true(options.limit == SIZE_MAX);
+    assert_string_equal(options.since, "");
     assert_string_equal(rest, "--by file");
 }
 
@@ -41,6 +42,9 @@ static void values_may_be_shortened(void **state) {
     assert_ok(mt_options_parse("--by=fi --level o", ALL, &options, &rest));
     assert_int_equal(options.by, MT_BY_FILE);
     assert_int_equal(options.level, MT_LEVEL_OBJECTS);
+    assert_ok(mt_options_parse("--since loaded --by=th", ALL, &options, &rest));
+    assert_string_equal(options.since, "loaded");
+    assert_int_equal(options.by, MT_BY_THREAD);
 }
 
 static void wrong_options_are_named(void **state) {
@@ -95,6 +99,8 @@ static void commands_may_be_shortened(void **state) {
     expect_command("record stopped", "record", "stopped");
     expect_command("born stop", "born", "stop");
     expect_command("st", "status", "");
+    expect_command("m loaded", "mark", "loaded");
+    expect_command("d --by line 1 2", "diff", "--by line 1 2");
     const struct mt_command *command;
     const char *rest;
     assert_error(mt_command_find("peek 1", &command, &rest), MT_ERROR_USAGE,
@@ -105,7 +111,7 @@ static void commands_may_be_shortened(void **state) {
 }
 
 static void help_fits_78_columns(void **state) {
-    assert_int_equal(mt_command_count(), 7);
+    assert_int_equal(mt_command_count(), 9);
     for (size_t i = 0; i < mt_command_count(); i++) {
         const char *help = mt_command_help(i), *summary = mt_command_summary(i);
         assert_non_null(strstr(help, mt_command_name(i)));
@@ -128,7 +134,7 @@ static void expect_completion(const char *line, const char *expected) {
 }
 
 static void words_are_completed(void **state) {
-    expect_completion("", "record\nstatus\npeak\nlive\nborn\nhelp\n");
+    expect_completion("", "record\nstatus\npeak\nlive\nmark\ndiff\nborn\nhelp\n");
     expect_completion("  p", "peak\n");
     expect_completion("x", "");
     expect_completion("record ", "stop\n");
@@ -143,8 +149,12 @@ static void words_are_completed(void **state) {
     expect_completion("peak --by line --", "--by\n--limit\n--json\n");
     expect_completion("peak --limit ", "all\n");
     expect_completion("record --level ", "objects\nheap\n");
-    expect_completion("help ", "record\nstatus\npeak\nlive\nborn\nhelp\n");
+    expect_completion("help ", "record\nstatus\npeak\nlive\nmark\ndiff\nborn\nhelp\n");
     expect_completion("help pe", "peak\n");
+    expect_completion("live --s", "--since\n");
+    expect_completion("live --since ", "start\n");
+    expect_completion("diff --by f", "function\nfile\n");
+    expect_completion("mark --", "--json\n");
     expect_completion("born 0x", "");
     expect_completion("nonsense --", "");
 }

@@ -33,7 +33,7 @@ static void check_example(struct image_builder *builder) {
     assert_string_equal(mt_image_thread_name(image, 1), "Worker-1");
     assert_null(mt_image_thread_name(image, 2));
     struct mt_rows *rows;
-    assert_ok(mt_rows_load(image, NULL, MT_ROWS_PEAK, MT_BY_STACK, &rows));
+    assert_ok(mt_rows_load(image, NULL, MT_ROWS_PEAK, MT_BY_STACK, 0, &rows));
     assert_int_equal(rows->live.bytes, builder->header.shards[0].live_bytes);
     assert_int_equal(rows->live.blocks, builder->header.shards[0].live_blocks);
     assert_int_equal(rows->peak.bytes, rows->live.bytes + 100000000);
@@ -147,7 +147,7 @@ static void same_paths_become_one(void **state) {
     struct mt_image *image;
     struct mt_rows *rows;
     assert_ok(load(target, &image));
-    assert_ok(mt_rows_load(image, NULL, MT_ROWS_LIVE, MT_BY_STACK, &rows));
+    assert_ok(mt_rows_load(image, NULL, MT_ROWS_LIVE, MT_BY_STACK, 0, &rows));
     assert_int_equal(rows->count, 2);
     assert_int_equal(rows->rows[0].live.bytes, 48);
     assert_true(rows->rows[0].mixed_allocators);

@@ -25,7 +25,7 @@ static void unload(struct loaded *loaded) {
 
 static struct mt_rows *rows_of(const struct loaded *loaded, enum mt_rows_of of, enum mt_group_by by) {
     struct mt_rows *rows;
-    assert_ok(mt_rows_load(loaded->image, NULL, of, by, &rows));
+    assert_ok(mt_rows_load(loaded->image, NULL, of, by, 0, &rows));
     return rows;
 }
 

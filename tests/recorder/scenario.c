@@ -1,0 +1,154 @@
+/* What a scenario does to memory, one allocation at a time, loaded into the recorded interpreter by ctypes.  Each step
+ * looks at the image right before and right after a single call, with nothing in between, so its differences are exact.
+ */
+#include <dlfcn.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "image_reader.h"
+#include "step.h"
+
+EXPORT void scenario_start_and_exit(uint32_t level) {
+    scenario_start(level);
+    _exit(0);
+}
+
+/* --- one call at a time ------------------------------------------------------------------------------------------- */
+
+static void *symbol(const char *name) {
+    return dlsym(RTLD_DEFAULT, name);
+}
+
+static void *posix_memalign_64(size_t size) {
+    void *result = NULL;
+    return posix_memalign(&result, 64, size) == 0 ? result : NULL;
+}
+
+static void *allocate(const char *how, size_t size) {
+    if (strcmp(how, "malloc") == 0)
+        return malloc(size);
+    if (strcmp(how, "calloc") == 0)
+        return calloc(1, size);
+    if (strcmp(how, "reallocarray") == 0)
+        return reallocarray(NULL, 1, size);
+    if (strcmp(how, "valloc") == 0)
+        return valloc(size);
+    if (strcmp(how, "pvalloc") == 0)
+        return pvalloc(size);
+    if (strcmp(how, "memalign") == 0)
+        return memalign(64, size);
+    if (strcmp(how, "posix_memalign") == 0)
+        return posix_memalign_64(size);
+    if (strcmp(how, "aligned_alloc") == 0)
+        return aligned_alloc(64, size);
+    if (strcmp(how, "mmap") == 0)
+        return mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (strstr(how, "Calloc") != NULL)
+        return ((void *(*)(size_t, size_t))symbol(how))(1, size);
+    return ((void *(*)(size_t))symbol(how))(size);
+}
+
+EXPORT void *scenario_allocate(const char *how, size_t size, struct step *ret) {
+    if (symbol(how) == NULL)
+        return NULL;
+    step_look();
+    void *result = allocate(how, size);
+    step_compare(ret, result);
+    return result;
+}
+
+EXPORT void *scenario_reallocate(const char *how, void *old, size_t size, struct step *ret) {
+    void *(*reallocate)(void *, size_t) = symbol(how);
+    struct block block;
+    step_look();
+    void *result = reallocate(old, size);
+    step_compare(ret, result);
+    ret->old_is_live = old != result && image_find_block(old, &block);
+    return result;
+}
+
+/* `how`: free, free_sized, free_aligned_sized, munmap, PyMem_Free ...; -1: this libc does not have it. */
+EXPORT int scenario_free(const char *how, void *block, size_t size, struct step *ret) {
+    void *function = symbol(how);
+    if (function == NULL)
+        return -1;
+    step_look();
+    if (strcmp(how, "free_sized") == 0 || strcmp(how, "munmap") == 0)
+        ((int (*)(void *, size_t))function)(block, size);
+    else if (strcmp(how, "free_aligned_sized") == 0)
+        ((void (*)(void *, size_t, size_t))function)(block, 64, size);
+    else
+        ((void (*)(void *))function)(block);
+    step_compare(ret, block);
+    return 0;
+}
+
+/* --- a whole sequence with nothing in between -----------------------------------------------------------------------
+ */
+
+struct operation {
+    int32_t slot;
+    uint32_t size; /* 0: free what the slot holds */
+};
+
+#define SLOTS 64
+
+EXPORT uint32_t scenario_sequence(uint32_t level, const struct operation *operations, size_t count) {
+    static void *slots[SLOTS];
+    scenario_prepare();
+    if (scenario_start(level) != MT_RECORDING_ON)
+        return MT_RECORDING_NEVER;
+    for (size_t i = 0; i < count; i++) {
+        if (operations[i].size != 0)
+            slots[operations[i].slot] = valloc(operations[i].size);
+        else
+            free(slots[operations[i].slot]);
+    }
+    return scenario_stop();
+}
+
+/* --- counting, dumping, threads -------------------------------------------------------------------------------------
+ */
+
+struct count {
+    uint64_t size;
+    uint32_t allocator;
+    uint64_t blocks;
+};
+
+static bool count_one(void *context, const struct block *block) {
+    struct count *count = context;
+    count->blocks += block->size == count->size && image_site(block->site)->allocator == count->allocator;
+    return true;
+}
+
+/* Live blocks of exactly this size and allocator. */
+EXPORT uint64_t scenario_count(uint64_t size, uint32_t allocator) {
+    struct count count = {size, allocator, 0};
+    image_each_block(count_one, &count);
+    return count.blocks;
+}
+
+EXPORT uint64_t scenario_events(void) {
+    return image_header()->shards[0].events;
+}
+
+EXPORT void scenario_dump(int fd) {
+    image_dump(fd, true);
+}
+
+static void *run_callback(void *callback) {
+    ((void (*)(void))callback)();
+    return NULL;
+}
+
+/* A thread that Python did not make calls back into it. The caller must have let the GIL go. */
+EXPORT int scenario_in_thread(void (*callback)(void)) {
+    pthread_t thread;
+    int error = pthread_create(&thread, NULL, run_callback, (void *)callback);
+    return error != 0 ? error : pthread_join(thread, NULL);
+}

@@ -1,0 +1,142 @@
+"""What the adapters do by themselves, seen through a stub of the library: registration, completion, interrupts."""
+
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import time
+
+import pytest
+
+from doors import GDB_ADAPTER, LLDB, LLDB_ADAPTER, gdb, lldb
+from surroundings import PROGRAMS, ROOT, TIMEOUT, clean_environment
+
+
+@pytest.fixture(scope="module")
+def stub(tmp_path_factory):
+    """An environment in which the adapters load the stub."""
+    library = tmp_path_factory.mktemp("stub") / "libmemtrace.so"
+    source = PROGRAMS / "stub_library.c"
+    command = ["gcc", "-Wall", "-shared", "-fPIC", "-I", ROOT / "native", "-o", library, source]
+    subprocess.run(command, check=True, timeout=60)
+    environment = clean_environment()
+    environment["MEMTRACE_LIBRARY"] = str(library)
+    return environment
+
+
+@pytest.mark.parametrize("debugger", [gdb, lldb])
+def test_lines_reach_the_library_whole(debugger, stub):
+    script = [
+        "memtrace again 'a  b' \"c\" --x=$rdi \\ *p->q",
+        "memtrace aga x",  # a unique prefix
+        "memtrace record",
+        "memtrace record stop",
+        "memtrace record --level heap",
+    ]
+    result = debugger(script, environment=stub)
+    assert result.returncode == 0, result.stderr
+    assert re.findall(r"^\[(.*)\] call \d+ script$", result.stdout, re.M) == [
+        "again 'a  b' \"c\" --x=$rdi \\ *p->q",
+        "again x",
+        "record",
+        "record stop",
+        "record --level heap",
+    ]
+
+
+def test_gdb_completes(stub):
+    script = [f"complete memtrace {line}" for line in ("ag", "again ", "again -", "again --j", "again x --l", "record st")]
+    result = gdb(script, environment=stub)
+    assert result.stdout.splitlines() == [
+        "memtrace again",
+        "memtrace again --json",
+        "memtrace again --limit",
+        "memtrace again --json",
+        "memtrace again --limit",
+        "memtrace again --json",
+        "memtrace again x --limit",
+        "memtrace record stop",
+    ]
+
+
+@pytest.mark.parametrize("debugger", [gdb, lldb])
+def test_reads(debugger, stub):
+    """A read that runs into a hole gives what is before it; one of nothing fails."""
+    if debugger is gdb:
+        result = gdb(["starti", "memtrace reads"], ["--args", "/bin/true"], environment=stub)
+    else:
+        result = lldb(["process launch --stop-at-entry", "memtrace reads"], ["--", "/bin/true"], environment=stub)
+    assert "0 0 8 0 0 -1 0 -1" in result.stdout.splitlines(), result.stdout + result.stderr
+
+
+class Console:
+    """An interactive debugger on a terminal of its own."""
+
+    def __init__(self, command, environment):
+        self.pid, self.terminal = pty.fork()
+        if self.pid == 0:
+            os.execvpe(command[0], command, dict(environment, TERM="xterm"))
+        self.output = ""
+
+    def expect(self, pattern, seconds=30):
+        deadline = time.monotonic() + seconds
+        while True:
+            found = re.search(pattern, self.output)
+            if found:
+                before, self.output = self.output[: found.end()], self.output[found.end() :]
+                return before
+            ready, _, _ = select.select([self.terminal], [], [], max(0, deadline - time.monotonic()))
+            assert ready, f"waited {seconds} s for {pattern!r}, got {self.output!r}"
+            self.output += os.read(self.terminal, 4096).decode("utf-8", "replace")
+
+    def send(self, text):
+        os.write(self.terminal, text.encode())
+
+    def close(self):
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+        os.close(self.terminal)
+
+
+@pytest.fixture(params=["gdb", "lldb"])
+def console(request, stub):
+    if request.param == "gdb":
+        quiet = ["-iex", "set debuginfod enabled off", "-iex", "set style enabled off", "-iex", "set pagination off"]
+        command = ["gdb", "-nx", "-q", *quiet, "-ex", f"source {GDB_ADAPTER}"]
+        opened = Console(command, stub)
+    else:
+        opened = Console([LLDB, "-x", "-X", "-o", f"command script import {LLDB_ADAPTER}"], stub)
+    opened.prompt = rf"\({request.param}\) "
+    opened.expect(opened.prompt, TIMEOUT)
+    if request.param == "lldb":
+        opened.expect("memtrace_lldb.py")
+        opened.expect(opened.prompt)
+    yield opened
+    opened.close()
+
+
+def test_interrupt(console):
+    """Ctrl-C ends the work, is told in one line, and the next command works."""
+    console.send("memtrace spin\n")
+    console.expect("\x1b\\[Kspinning")
+    console.send("\x03")
+    said = console.expect(console.prompt)
+    assert "memtrace spin: interrupted" in said and "Traceback" not in said
+    console.send("memtrace again\n")
+    console.expect(r"\[again\] call \d+")
+
+
+def test_somebody_looks_on(console):
+    console.send("memtrace again\n")
+    console.expect(r"\[again\] call \d+ interactive")
+
+
+def test_empty_line_does_not_repeat(console):
+    console.send("memtrace again\n")
+    console.expect(r"\[again\] call \d+")
+    console.expect(console.prompt)
+    console.send("\n")
+    after = console.expect(console.prompt)
+    assert "call" not in after
