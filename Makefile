@@ -11,7 +11,7 @@ CFLAGS ?= -O2 -g
 COMMON := -std=gnu11 -fPIC -fvisibility=hidden $(WARNINGS) -Inative -MMD -MP $(SANITIZE)
 
 RECORDER_SOURCES := $(wildcard native/recorder/*.c) $(BUILD)/generated/frame_layout.c
-LIBRARY_SOURCES  := $(foreach floor,base target symbols trace output commands,$(wildcard native/$(floor)/*.c)) \
+LIBRARY_SOURCES  := $(foreach floor,base target trace output commands,$(wildcard native/$(floor)/*.c)) \
                     $(wildcard native/*.c)
 CLI_SOURCES      := $(wildcard native/cli/*.c)
 

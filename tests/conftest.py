@@ -1,19 +1,10 @@
 """Fixtures for all tests. What is missing on a machine skips its tests with the reason printed (`pytest -ra`)."""
 
-import os
-import pathlib
-import subprocess
-
 import pytest
 
+import roots
 from interpreters import INTERPRETERS
-from surroundings import BUILD, COMMAND, LIBRARY, RECORDER, ROOT, TIMEOUT
-
-MAKE_ROOT = ROOT / "tests/matrix/make_root.sh"
-IN_ROOT = ROOT / "tests/matrix/in_root.sh"
-ROOT_PACKAGES = {
-    "trixie": "bash coreutils python3.13 python3-numpy gdb lldb-19 python3-lldb-19 libdw1t64 libelf1t64".split(),
-}
+from surroundings import BUILD, COMMAND, LIBRARY, RECORDER
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -32,17 +23,37 @@ def python():
 @pytest.fixture(scope="session")
 def trixie():
     """The command that leads into a root with CPython 3.13, gdb 16 and lldb 19; made once, kept in the build folder."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can enter a root of another Debian suite")
-    directory = pathlib.Path(os.environ.get("MEMTRACE_MATRIX", BUILD / "matrix")) / "trixie"
-    made = subprocess.run(
-        [MAKE_ROOT, "trixie", directory, *ROOT_PACKAGES["trixie"]],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        timeout=5 * TIMEOUT,
-        text=True,
-    )
-    if made.returncode != 0:
-        pytest.skip(f"no root of Debian trixie (no network?): {made.stdout.strip()[-300:]}")
-    return [str(IN_ROOT), str(directory)]
+    return roots.inside("trixie")
+
+
+# name -> [version that it told, tests that used it]
+interpreters_used = {}
+
+
+@pytest.fixture(scope="session")
+def interpreter(request):
+    """An interpreter of interpreters.EVERYWHERE; tests choose theirs by indirect parameters."""
+    chosen = request.param
+    chosen.require()
+    interpreters_used.setdefault(chosen.name, [chosen.told_version(), 0])
+    return chosen
+
+
+def pytest_runtest_teardown(item):
+    used = interpreters_used.get(getattr(item.funcargs.get("interpreter"), "name", None))
+    if used is not None:
+        used[1] += 1
+
+
+def pytest_collection_finish(session):
+    """Whatever roots the tests will enter are begun now, side by side."""
+    params = [getattr(item, "callspec", None) for item in session.items]
+    chosen = [call.params["interpreter"] for call in params if call is not None and "interpreter" in call.params]
+    roots.begin(sorted({one.suite for one in chosen if one.suite is not None}))
+
+
+def pytest_terminal_summary(terminalreporter):
+    if interpreters_used:
+        terminalreporter.section("interpreters")
+    for name, (version, tests) in interpreters_used.items():
+        terminalreporter.write_line(f"{name:24} {version:36} {tests} tests")

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from interpreters import INTERPRETERS, version_of
+from interpreters import EVERYWHERE
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 GENERATOR = ROOT / "native/layout/generate.py"
@@ -112,21 +112,15 @@ def test_a_field_that_moves_inside_a_minor_stops_the_build(tmp_path, change, com
     assert complaint in result.stderr
 
 
-@pytest.mark.parametrize("name", sorted(INTERPRETERS))
-def test_live_interpreter_agrees(table, name):
-    python = INTERPRETERS[name]
-    if python is None:
-        pytest.skip(f"{name}: no such interpreter on this machine")
-    minor = version_of(python)[1]
-    if (minor, 0) not in table:
-        pytest.skip(f"{name}: outside the table")
+@pytest.mark.parametrize("interpreter", EVERYWHERE, indirect=True, ids=str)
+def test_live_interpreter_agrees(table, interpreter):
     result = subprocess.run(
-        [python, str(ROOT / "tests/layout_probe.py")],
-        input=json.dumps(table[minor, 0]),
+        [*interpreter.inside, interpreter.path, str(ROOT / "tests/layout_probe.py")],
+        input=json.dumps(table[interpreter.minor, 0]),
         capture_output=True,
         text=True,
         timeout=60,
-        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+        env={**os.environ, "PYTHONIOENCODING": "utf-8", **dict(interpreter.variables)},
     )
     assert result.returncode == 0, result.stderr
     lines = result.stdout.splitlines()

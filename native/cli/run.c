@@ -46,8 +46,8 @@ static void print_help(void) {
            "  --level LEVEL     objects (the default): every Python object and what C\n"
            "                    allocates; heap: what malloc and mmap hand out\n"
            "  --follow          record its children too, and the programs that they run. The\n"
-           "                    report is about the program itself: ask a child while it runs,\n"
-           "                    by its number: memtrace --pid PID peak\n"
+           "                    report is about the program itself: ask a child while it\n"
+           "                    runs, by its number: memtrace --pid PID peak\n"
            "  --report COMMAND  what to report, `peak` otherwise: \"live --by line\"\n"
            "  --json            report as one JSON object\n"
            "  --out FILE        report into FILE\n",

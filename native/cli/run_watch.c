@@ -26,7 +26,7 @@
 struct watch {
     pid_t pid;
     struct mt_watched_end end;
-    bool stop_is_ours; /* the last SIGSTOP came from the program's own job, not from elsewhere */
+    bool stopped_itself; /* the last SIGSTOP came from the program, not from elsewhere */
     void (*at_end)(void *context);
     void *context;
 };
@@ -182,11 +182,11 @@ static bool is_stop_signal(int signal_number) {
     return signal_number == SIGSTOP || signal_number == SIGTSTP || signal_number == SIGTTIN || signal_number == SIGTTOU;
 }
 
-/* Whoever stops one process by its number, from outside of its job, will also continue that process by its number: then
- * we must be awake to pass that on. */
-static bool came_from_job(pid_t tid) {
+/* A program that stops itself wants its shell to see a stopped job. Whoever stops it from outside, by its number, will
+ * continue it by its number: then we must be awake to pass that on. */
+static bool came_from_itself(pid_t pid, pid_t tid) {
     siginfo_t info;
-    return ptrace(PTRACE_GETSIGINFO, tid, NULL, &info) == 0 && (info.si_pid == 0 || getpgid(info.si_pid) == getpgrp());
+    return ptrace(PTRACE_GETSIGINFO, tid, NULL, &info) == 0 && info.si_pid == pid;
 }
 
 /* --- the stops of a traced program
@@ -209,7 +209,7 @@ static void handle_trap_stop(struct watch *watch, pid_t tid, int signal_number) 
         return;
     }
     ptrace(PTRACE_LISTEN, tid, NULL, NULL);
-    if (tid == watch->pid && (signal_number != SIGSTOP || watch->stop_is_ours))
+    if (tid == watch->pid && (signal_number != SIGSTOP || watch->stopped_itself))
         stop_with_program(tid, signal_number);
 }
 
@@ -218,7 +218,7 @@ static void handle_stop(struct watch *watch, pid_t tid, int status) {
     switch (status >> 16) {
     case 0:
         if (signal_number == SIGSTOP)
-            watch->stop_is_ours = came_from_job(tid);
+            watch->stopped_itself = came_from_itself(watch->pid, tid);
         resume(tid, signal_number);
         break;
     case PTRACE_EVENT_STOP:

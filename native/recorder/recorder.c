@@ -155,6 +155,7 @@ void mt_start_up(void) {
     mt_started = true;
     mt_loader_init();
     mt_inner_add((const void *)mt_real.malloc);
+    mt_inner_add((const void *)mt_start_up); /* ourselves: a wrapped allocator may end in a jump to malloc */
 
     struct mt_wishes wishes;
     mt_environment_read(&wishes);

@@ -75,8 +75,7 @@ static struct mt_error *not_kept(const struct mt_marks *marks, const char *what)
     for (size_t i = 0; i < marks->count; i++)
         mt_strbuf_printf(&list, "%s%" PRIu32 "%s%s", i > 0 ? ", " : "", marks->list[i].generation,
                          marks->list[i].name[0] != '\0' ? " " : "", marks->list[i].name);
-    struct mt_error *error = mt_error_create(MT_ERROR_NOT_FOUND, "%s: the last %d marks are kept, which are %s", what,
-                                             MT_MARKS_KEPT, list.data ? list.data : "?");
+    struct mt_error *error = mt_error_create(MT_ERROR_NOT_FOUND, "%s: there are %s", what, list.data ? list.data : "?");
     mt_strbuf_deinit(&list);
     return error;
 }

@@ -1,4 +1,6 @@
+PEERS ?= 1
+
 .PHONY: bench
-bench: deps ## Measure what recording costs (BENCH="-w w1 -n 3" chooses)
+bench: deps ## Measure what recording costs, beside other tools (PEERS=0: alone; BENCH="-w w1 -n 3" chooses)
 	@$(MAKE) --no-print-directory -s build
-	@BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/run.py $(BENCH)
+	@BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/run.py $(if $(filter-out 0,$(PEERS)),--peers) $(BENCH)

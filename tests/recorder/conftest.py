@@ -21,7 +21,8 @@ def compiled(tmp_path_factory):
 @pytest.fixture(scope="session")
 def probe(compiled):
     """The library of single steps that scenarios load."""
-    return compiled("scenario.so", "scenario.c", "step.c", "image_reader.c", flags=["-shared", "-fPIC"])
+    flags = ["-shared", "-fPIC", "-include", support.HERE / "old_glibc.h"]
+    return compiled("scenario.so", "scenario.c", "step.c", "image_reader.c", flags=flags)
 
 
 @pytest.fixture(scope="session")

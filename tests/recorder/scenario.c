@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -11,6 +12,15 @@
 
 #include "image_reader.h"
 #include "step.h"
+
+/* Whether the recorder is in this process. */
+EXPORT int scenario_is_watched(void) {
+    return image_header() != NULL;
+}
+
+EXPORT uint32_t scenario_pid(void) {
+    return image_header()->pid;
+}
 
 EXPORT void scenario_start_and_exit(uint32_t level) {
     scenario_start(level);
@@ -151,4 +161,84 @@ EXPORT int scenario_in_thread(void (*callback)(void)) {
     pthread_t thread;
     int error = pthread_create(&thread, NULL, run_callback, (void *)callback);
     return error != 0 ? error : pthread_join(thread, NULL);
+}
+
+/* --- without Python ----------------------------------------------------------------------------------------------- */
+
+#define VALLOCS 20000
+
+/* `count` blocks of `size` bytes, first all born, then all dead. */
+EXPORT void scenario_vallocs(size_t count, size_t size, struct step *ret_born, struct step *ret_died) {
+    static void *blocks[VALLOCS];
+    step_look();
+    for (size_t i = 0; i < count && i < VALLOCS; i++)
+        blocks[i] = valloc(size);
+    step_compare(ret_born, blocks[0]);
+    step_look();
+    for (size_t i = 0; i < count && i < VALLOCS; i++)
+        free(blocks[i]);
+    step_compare(ret_died, blocks[0]);
+}
+
+#define CREW 100
+#define CREW_BLOCKS 100
+
+static pthread_barrier_t gate;
+
+/* Between two visits to the gate only the caller of scenario_crew runs. */
+static void meet(void) {
+    pthread_barrier_wait(&gate);
+    pthread_barrier_wait(&gate);
+}
+
+static void *crew_member(void *size) {
+    void *blocks[CREW_BLOCKS];
+    free(malloc(1)); /* the thread's own arena is older than what is counted */
+    meet();
+    for (int i = 0; i < CREW_BLOCKS; i++)
+        if (posix_memalign(&blocks[i], 64, (size_t)size) != 0)
+            abort();
+    meet();
+    for (int i = 0; i < CREW_BLOCKS; i++)
+        free(blocks[i]);
+    meet();
+    return NULL;
+}
+
+/* CREW threads, none of Python, each CREW_BLOCKS blocks. *ret: the events before, when all blocks live (the image then
+ * goes to `fd`), and when all are freed. */
+EXPORT int scenario_crew(size_t size, int fd, uint64_t ret[3]) {
+    pthread_t threads[CREW];
+    pthread_barrier_init(&gate, NULL, CREW + 1);
+    for (int i = 0; i < CREW; i++)
+        if (pthread_create(&threads[i], NULL, crew_member, (void *)size) != 0)
+            return -1;
+    for (int visit = 0; visit < 3; visit++) {
+        pthread_barrier_wait(&gate);
+        ret[visit] = scenario_events();
+        if (visit == 1)
+            image_dump(fd, true);
+        pthread_barrier_wait(&gate);
+    }
+    for (int i = 0; i < CREW; i++)
+        pthread_join(threads[i], NULL);
+    return 0;
+}
+
+struct meeting {
+    uint32_t arrived, go;
+};
+
+/* For a thread of Python that has let the GIL go: says so, waits, allocates, takes the GIL, allocates again. */
+EXPORT void scenario_on_both_sides_of_the_gil(struct meeting *meeting) {
+    int (*take)(void) = symbol("PyGILState_Ensure");
+    void (*release)(int) = symbol("PyGILState_Release");
+    static void *volatile kept[2];
+    __atomic_store_n(&meeting->arrived, 1, __ATOMIC_RELEASE);
+    while (!__atomic_load_n(&meeting->go, __ATOMIC_ACQUIRE))
+        sched_yield();
+    kept[0] = malloc(1234);
+    int state = take();
+    kept[1] = malloc(4321);
+    release(state);
 }

@@ -59,31 +59,33 @@ def recorded_environment(level="objects", start=True, preload=(), **more):
 
 
 class Python:
-    """An interpreter: of this machine, or of another Debian suite's root (`inside`: the command that leads there)."""
+    """An interpreter: of this machine, or of another Debian suite's root (`inside`: the command that leads there).
+    `variables`: what it is always to have in its environment."""
 
-    def __init__(self, path, inside=()):
-        self.path, self.inside = path, list(inside)
+    def __init__(self, path, inside=(), variables=()):
+        self.path, self.inside, self.variables = path, list(inside), dict(variables)
 
     def run(self, arguments, environment):
-        return self._run([self.path, *arguments], environment)
-
-    def run_by_memtrace(self, arguments, level, report, environment):
-        """`memtrace run`: the finished process, and its report as JSON."""
-        with tempfile.TemporaryDirectory() as folder:
-            out = pathlib.Path(folder) / "report.json"
-            command = [COMMAND, "run", "--level", level, "--report", report, "--json", "--out", out, "--", self.path]
-            result = self._run(command + list(arguments), environment)
-            return result, json.loads(out.read_text())
-
-    def has_module(self, name):
-        return self.run(["-c", f"import {name}"], plain_environment()).returncode == 0
-
-    def _run(self, command, environment):
+        command = [self.path, *arguments]
+        environment = {**environment, **self.variables}
         if not self.inside:
             return surroundings.run(command, environment)
         # What leads into the root is not to be recorded itself.
         variables = [f"{name}={value}" for name, value in environment.items()]
         return surroundings.run([*self.inside, "/usr/bin/env", "-i", *variables, *command], plain_environment())
+
+    def run_by_memtrace(self, arguments, level, report, environment):
+        """`memtrace run`: the finished process, and its report as JSON. It follows the way into a root."""
+        with tempfile.TemporaryDirectory() as folder:
+            out = pathlib.Path(folder) / "report.json"
+            follow = ["--follow"] if self.inside else []
+            command = [COMMAND, "run", *follow, "--level", level, "--report", report, "--json", "--out", out, "--"]
+            command += [*self.inside, self.path, *arguments]
+            result = surroundings.run(command, {**environment, **self.variables})
+            return result, json.loads(out.read_text())
+
+    def has_module(self, name):
+        return self.run(["-c", f"import {name}"], plain_environment()).returncode == 0
 
 
 def run(command, environment):

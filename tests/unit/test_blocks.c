@@ -121,15 +121,39 @@ static void realloc_being_settled_counts_one_block(void **state) {
 }
 
 /* The old address was handed out again by the real realloc before this thread could settle: it counts once. */
-static void old_address_used_again_counts_once(void **state) {
+static void block_on_its_way_into_the_descriptor_counts_once(void **state) {
     for (int small = 0; small < 2; small++) {
+        const struct builder_block old = {0x5000, small ? 20 : 2000, 1};
         struct image_builder builder;
         init(&builder);
-        builder_block(&builder, 0x5000, small ? 20 : 2000, 1);
-        in_flight(&builder, MT_OP_REALLOCATE, (struct builder_block){0x5000, 300, 1}, 0);
+        builder_block(&builder, old.address, old.size, 1);
+        in_flight(&builder, MT_OP_REALLOCATE, old, old.address);
         check(&builder, NULL, 0);
         builder_deinit(&builder);
     }
+}
+
+static void add_size(void *context, const struct mt_block *block) {
+    assert_int_equal(block->address, 0x5000);
+    *(uint64_t *)context += block->size;
+}
+
+/* The real realloc has given the address up, another thread has it, and the realloc is not in the books yet. */
+static void old_address_used_again_is_another_block(void **state) {
+    struct image_builder builder;
+    struct mt_image *image;
+    struct mt_block_gaps gaps;
+    uint64_t bytes = 0;
+    init(&builder);
+    builder_block(&builder, 0x5000, 20, 1);
+    in_flight(&builder, MT_OP_REALLOCATE, (struct builder_block){0x5000, 300, 1}, 0);
+    struct mt_target *target = builder_finish(&builder);
+    assert_ok(mt_image_load(target, NULL, &image));
+    assert_ok(mt_blocks_visit(image, NULL, add_size, &bytes, &gaps));
+    assert_int_equal(bytes, 320);
+    mt_image_destroy(image);
+    mt_target_destroy(target);
+    builder_deinit(&builder);
 }
 
 static void other_operations_add_nothing(void **state) {
@@ -244,7 +268,8 @@ int main(void) {
         cmocka_unit_test(all_kinds_of_blocks_are_found),
         cmocka_unit_test(realloc_in_flight_counts_its_old_block),
         cmocka_unit_test(realloc_being_settled_counts_one_block),
-        cmocka_unit_test(old_address_used_again_counts_once),
+        cmocka_unit_test(block_on_its_way_into_the_descriptor_counts_once),
+        cmocka_unit_test(old_address_used_again_is_another_block),
         cmocka_unit_test(other_operations_add_nothing),
         cmocka_unit_test(doubled_blocks_count_once),
         cmocka_unit_test(blocks_of_unknown_sites_are_strays),

@@ -12,7 +12,7 @@
 #include "trace/rows.h"
 #include "unit.h"
 
-enum { ALL = MT_OPTION_BY | MT_OPTION_LEVEL | MT_OPTION_LIMIT | MT_OPTION_JSON };
+enum { ALL = MT_OPTION_BY | MT_OPTION_SINCE | MT_OPTION_LEVEL | MT_OPTION_LIMIT | MT_OPTION_JSON };
 
 static void options_come_first(void **state) {
     struct mt_options options;
@@ -61,6 +61,8 @@ static void wrong_options_are_named(void **state) {
         {"--by colour", "--by takes one of stack, line, function, file, thread, allocator, not `colour`"},
         {"--by f", "--by `f` is ambiguous: function or file"},
         {"--json=yes", "--json takes no value"},
+        {"--since", "--since needs a value: --since MARK"},
+        {"--since a-name-of-just-too-many-bytes-32", "--since takes a mark's number or name, and no name is that long"},
         {"--limit many", "--limit takes a number of rows, or `all`, not `many`"},
         {"--limit -3", "--limit takes a number of rows"},
         {"--limit 3x", "--limit takes a number of rows"},

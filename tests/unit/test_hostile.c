@@ -10,8 +10,18 @@
 #include "memtrace.h"
 #include "unit.h"
 
-static const char *const lines[] = {"peak --json", "live",   "live --by line",      "peak --by thread --limit all",
-                                    "status",      "born 1", "born 0x7f3000000041", "live --by function --json"};
+static const char *const lines[] = {"peak --json",
+                                    "live",
+                                    "live --by line",
+                                    "peak --by thread --limit all",
+                                    "status",
+                                    "born 1",
+                                    "born 0x7f3000000041",
+                                    "live --by function --json",
+                                    "status --json",
+                                    "diff --by thread first",
+                                    "diff --json 1 second",
+                                    "live --since second"};
 
 static void run_all(struct mt_session *session) {
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
@@ -69,7 +79,10 @@ static void damage_something(unsigned char *bytes, size_t size, uint64_t *random
 static void damaged_images_never_harm(void **state) {
     struct image_builder builder;
     builder_example(&builder);
+    builder_mark(&builder, "first");
     builder_range(&builder, 0x7f4000000000, 0x7f4000003000, 1);
+    builder_mark(&builder, "second");
+    builder_block(&builder, 0x7f5000000010, 5000, builder_site(&builder, 0, 0, MT_MALLOC));
     struct mt_target *target = builder_finish(&builder);
     struct fake_debugger debugger;
     fake_debugger_init(&debugger, target);

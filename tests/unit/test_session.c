@@ -31,6 +31,17 @@ static void open_example(struct scene *scene) {
     open_scene(scene);
 }
 
+/* The example, in which raise_to_power() gives up its block after the mark, and duplicate_data() gets another. */
+static void example_with_marks(struct image_builder *builder) {
+    builder_example(builder);
+    builder_mark(builder, "loaded");
+    builder_free(builder, 0x7f2020000010);
+    builder_block(builder, 0x7f4000000010, 150000000,
+                  builder_site(builder, builder->sites.data[4].stack, 0, MT_MALLOC));
+    builder_mark(builder, "");
+    builder_block(builder, 0x7f5000000010, 7, builder_site(builder, 0, 1, MT_CALLOC));
+}
+
 /* A debugger with nothing in it. */
 static void open_empty(struct scene *scene) {
     *scene = (struct scene){0};
@@ -100,6 +111,10 @@ static void peak_looks_like_this(void **state) {
 static void every_line_fits(void **state) {
     static const char *const lines[] = {"peak",
                                         "live",
+                                        "diff 1",
+                                        "diff --by file start",
+                                        "live --since loaded",
+                                        "mark a-name-of-many-bytes",
                                         "peak --by file",
                                         "peak --by line --limit all",
                                         "live --by function",
@@ -110,7 +125,8 @@ static void every_line_fits(void **state) {
                                         "help peak",
                                         "help record"};
     struct scene scene;
-    open_example(&scene);
+    example_with_marks(&scene.builder);
+    open_scene(&scene);
     for (int width = 60; width <= 200; width += 20) {
         scene.debugger.width = width;
         for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
@@ -409,6 +425,127 @@ static void record_writes_requests_into_the_image(void **state) {
     close_scene(&scene);
 }
 
+static void differences_look_like_this(void **state) {
+    struct scene scene;
+    example_with_marks(&scene.builder);
+    open_scene(&scene);
+    assert_string_equal(answer(&scene, "diff loaded"),
+                        "since mark 1 `loaded` at +1.00 s: +50.0 MB, +1 block\n"
+                        "  #         bytes  blocks  allocated by\n"
+                        "  1  +150,000,000      +1  duplicate_data  holding.py:29 <- 2 more\n"
+                        "  2  -100,000,000      -1  raise_to_power  holding.py:41 <- 2 more\n"
+                        "               +7      +1  1 other stack\n");
+    assert_string_equal(answer(&scene, "diff --by allocator 2"), "since mark 2 at +2.00 s: +7 bytes, +1 block\n"
+                                                                 "  #  bytes  blocks  allocator\n"
+                                                                 "  3     +7      +1  calloc\n");
+    expect_part(
+        &scene, "diff --limit 1 --json 2 loaded",
+        "\"warnings\":[],\"from\":{\"generation\":2,\"name\":null,\"time\":2.000000,\"pending\":false},"
+        "\"to\":{\"generation\":1,\"name\":\"loaded\",\"time\":1.000000,\"pending\":false},"
+        "\"bytes_delta\":-50000000,\"blocks_delta\":0,"
+        "\"rows\":[{\"bytes_delta\":-150000000,\"blocks_delta\":-1,\"stack\":[{\"function\":\"duplicate_data\",");
+    expect_part(&scene, "diff --limit 1 2 loaded --json", "\"omitted\":{\"rows\":1,\"bytes\":100000000}}\n");
+    expect_part(&scene, "diff start --json",
+                "\"from\":{\"generation\":0,\"name\":null,\"time\":0.000000,\"pending\":false},\"to\":null,");
+    expect_part(&scene, "born 1", "0x7f4000000010 is the start of a block of 150,000,000 bytes\n");
+    expect_error(&scene, "born 2", "memtrace born: row 2: no block that was born there in between is alive");
+    assert_string_equal(answer(&scene, "diff now now"), "since now: no change\n");
+    assert_string_equal(answer(&scene, "live --since loaded --by line"),
+                        "alive now, born since mark 1 `loaded`: 150.0 MB in 2 blocks\n"
+                        "  #        bytes  blocks  line\n"
+                        "  4  150,000,000       1  duplicate_data  /home/ada/work/holding.py:29\n"
+                        "               7       1  1 other line\n");
+    expect_part(&scene, "live --since 2 --json",
+                "\"since\":{\"generation\":2,\"name\":null,\"time\":2.000000,\"pending\":false},"
+                "\"live_bytes\":7,\"live_blocks\":1,\"rows\":[{\"bytes\":7,");
+    expect_part(&scene, "status",
+                "\nmark  name    set       alive then  blocks\n"
+                "   1  loaded  +1.00 s  300,049,500   1,003\n"
+                "   2          +2.00 s  350,049,500   1,003\n");
+    expect_error(
+        &scene, "diff",
+        "memtrace diff: since when? Give a mark's number or name, or `start` (`memtrace status` lists the marks)");
+    expect_error(&scene, "diff 1 2 3", "memtrace diff: takes one mark or two (options come before them): `3`");
+    expect_error(&scene, "diff 3", "memtrace diff: there is no mark `3`: there are 1 loaded, 2");
+    expect_error(&scene, "live --since x", "memtrace live: there is no mark `x`: there are 1 loaded, 2");
+    close_scene(&scene);
+
+    /* What is wrong with the marks is no matter to the rest. */
+    example_with_marks(&scene.builder);
+    scene.builder.marks[1].record.generation = 2;
+    open_scene(&scene);
+    expect_part(&scene, "status", "marks     the recorder's image is damaged: a mark lies in the place of another");
+    expect_part(&scene, "status", "recorded: level objects, ");
+    expect_error(&scene, "diff 1",
+                 "memtrace diff: the recorder's image is damaged: a mark lies in the place of another");
+    expect_part(&scene, "live", "alive now: ");
+    close_scene(&scene);
+}
+
+static void mark_writes_its_name_and_a_request(void **state) {
+    struct scene scene;
+    open_example(&scene);
+    const struct mt_image_header *header = (const struct mt_image_header *)scene.builder.header_bytes;
+    expect_error(&scene, "mark a b", "memtrace mark: a mark's name is one word, not `a b`");
+    expect_error(&scene, "mark 12", "memtrace mark: a mark's name is no number: marks have numbers of their own");
+    expect_error(&scene, "mark start", "memtrace mark: `start` is there without a mark: give another name");
+    expect_error(&scene, "mark a-name-of-just-too-many-bytes-32", "memtrace mark: a mark's name has at most 31 bytes");
+    assert_int_equal(header->request, MT_REQUEST_NONE);
+    assert_string_equal(answer(&scene, "mark one"), "mark 1 `one`: 300.0 MB in 1,003 blocks are alive\n");
+    assert_int_equal(header->request, MT_REQUEST_MARK);
+    assert_int_equal(header->request_argument, 1);
+    assert_string_equal(header->request_name, "one");
+    /* Still at the same stop. */
+    assert_string_equal(answer(&scene, "diff one"), "since mark 1 `one`: no change\n");
+    assert_string_equal(answer(&scene, "live --since 1"), "alive now, born since mark 1 `one`: 0 bytes in 0 blocks\n");
+    expect_part(&scene, "status", "\nmark  name  set   alive then  blocks\n   1  one   now  300,049,500   1,003\n");
+    expect_part(&scene, "status --json", "\"pending\":\"mark\",");
+    expect_part(&scene, "status --json",
+                "\"marks\":[{\"generation\":1,\"live_bytes\":300049500,\"live_blocks\":1003,\"name\":\"one\","
+                "\"pending\":true}]");
+    expect_part(&scene, "mark --json", "\"warnings\":[],\"action\":\"none\",\"generation\":1,\"name\":\"one\",");
+    assert_string_equal(
+        answer(&scene, "mark two"),
+        "mark 1 `two` (set before at this very moment, as `one`): 300.0 MB in 1,003\n    blocks are alive\n");
+    assert_string_equal(header->request_name, "two");
+    /* An end of recording does not lose it, nor does taking that back. */
+    answer(&scene, "record stop");
+    assert_int_equal(header->request, MT_REQUEST_STOP);
+    assert_int_equal(header->request_argument, 1);
+    assert_string_equal(answer(&scene, "diff two"), "since mark 1 `two`: no change\n");
+    expect_error(&scene, "mark",
+                 "memtrace mark: recording was stopped: nothing will be born after a mark (`memtrace "
+                 "record` begins anew)");
+    answer(&scene, "record");
+    assert_int_equal(header->request, MT_REQUEST_MARK);
+    assert_int_equal(header->request_argument, 1);
+    close_scene(&scene);
+
+    static const struct {
+        uint32_t state, request;
+        const char *error;
+    } cases[] = {
+        {MT_RECORDING_STOPPED, MT_REQUEST_NONE,
+         "memtrace mark: recording was stopped: nothing will be born after a mark (`memtrace record` begins anew)"},
+        {MT_RECORDING_STOPPED, MT_REQUEST_START,
+         "memtrace mark: recording begins at the next allocation: this moment is `start`, without a mark"},
+        {MT_RECORDING_NEVER, MT_REQUEST_NONE, "memtrace mark: nothing was recorded yet. Use `memtrace record`"},
+        {MT_RECORDING_DORMANT, MT_REQUEST_NONE,
+         "memtrace mark: nothing was recorded: the recorder is loaded, but was told to leave this program alone"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        builder_example(&scene.builder);
+        scene.builder.header.state = cases[i].state;
+        scene.builder.header.request = cases[i].request;
+        open_scene(&scene);
+        expect_error(&scene, "mark", cases[i].error);
+        close_scene(&scene);
+    }
+    open_empty(&scene);
+    expect_error(&scene, "mark", "memtrace mark: no process: start one with `run`, attach to one, or open a core");
+    close_scene(&scene);
+}
+
 static void interruption_ends_a_command(void **state) {
     struct scene scene;
     open_example(&scene);
@@ -482,6 +619,8 @@ int main(void) {
         cmocka_unit_test(hints_are_for_people_and_come_once),
         cmocka_unit_test(record_before_run_prepares_the_environment),
         cmocka_unit_test(record_writes_requests_into_the_image),
+        cmocka_unit_test(differences_look_like_this),
+        cmocka_unit_test(mark_writes_its_name_and_a_request),
         cmocka_unit_test(interruption_ends_a_command),
         cmocka_unit_test(completion_is_words),
         cmocka_unit_test(openings_that_fail_tell_why),
