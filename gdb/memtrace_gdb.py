@@ -86,8 +86,10 @@ class GdbHost(door.Host):
         return len(data)
 
     def find_symbol(self, name):
-        # In C whatever the program's language is: the frame may be of a language that has no `&`.
-        return int(ask_gdb("with language c -- output/x (unsigned long)&%s" % name), 16)
+        # In C whatever the program's language is: the frame may be of a language that has no `&`. gdb may add a warning about
+        # that, without a blank between.
+        found = re.match(r"0x[0-9a-f]+", ask_gdb("with language c -- output/x (unsigned long)&%s" % name))
+        return int(found.group(), 16)
 
     def regions(self):
         inferior = gdb.selected_inferior()

@@ -79,7 +79,13 @@ def _of_suite(suite, minor, suffix="", label="", **variables):
 # Where all the allocator settings of CPython are tried.
 THOROUGH = [Interpreter("3.11-system", 11, SYSTEM), _of_suite("trixie", 13)]
 # The other minor versions. pyenv's have a shared libpython, as all of pyenv's below.
-MINORS = [_of_suite("bullseye", 9), _of_pyenv("3.10.13"), _of_pyenv("3.12.1"), _of_suite("forky", 14), _of_suite("forky", 15)]
+MINORS = [
+    _of_suite("bullseye", 9),
+    _of_pyenv("3.10.13"),
+    _of_pyenv("3.12.1"),
+    _of_suite("forky", 14),
+    _of_suite("forky", 15),
+]
 # Builds that differ from those: shared libpython, debug, JIT, mimalloc.
 VARIANTS = [
     _of_pyenv("3.9.18"),

@@ -14,13 +14,13 @@ ENTER = ROOT / "tests/matrix/in_root.sh"
 PACKAGES = {
     "bullseye": "bash coreutils python3.9 python3.9-dbg".split(),
     "trixie": "bash coreutils python3.13 python3-numpy gdb lldb-19 python3-lldb-19 libdw1t64 libelf1t64".split(),
-    "forky": "bash coreutils python3.13 python3.13-dbg python3.14 python3.14-dbg libpython3.14 python3.15 python3.15-dbg "
-    "libpython3.15".split(),
+    "forky": "bash coreutils python3.13 python3.13-dbg python3.14 python3.14-dbg libpython3.14 python3.15 "
+    "python3.15-dbg libpython3.15".split(),
 }
 
 
 @functools.lru_cache(maxsize=None)
-def _directory():
+def directory():
     """Where MEMTRACE_MATRIX says; else the user's cache, once somebody made that folder; else the build folder."""
     if "MEMTRACE_MATRIX" in os.environ:
         return pathlib.Path(os.environ["MEMTRACE_MATRIX"])
@@ -31,7 +31,7 @@ def _directory():
 @functools.lru_cache(maxsize=None)
 def _being_made(suite):
     return subprocess.Popen(
-        [str(word) for word in (MAKE, suite, _directory() / suite, *PACKAGES[suite])],
+        [str(word) for word in (MAKE, suite, directory() / suite, *PACKAGES[suite])],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -53,7 +53,13 @@ def _problem_of(suite):
         return "only root can enter a root of another Debian suite"
     making = _being_made(suite)
     said, _ = making.communicate(timeout=5 * TIMEOUT)
-    return f"no root of Debian {suite} (no network?): {said.strip()[-300:]}" if making.returncode != 0 else None
+    if making.returncode != 0:
+        return f"no root of Debian {suite} (no network?): {said.strip()[-300:]}"
+    visit = [ENTER, directory() / suite, "/bin/true"]
+    entered = subprocess.run(visit, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=TIMEOUT)
+    if entered.returncode != 0:
+        return f"the root of Debian {suite} can't be entered (no right to mount?): {entered.stderr.strip()[-300:]}"
+    return None
 
 
 def inside(suite):
@@ -61,4 +67,4 @@ def inside(suite):
     problem = _problem_of(suite)
     if problem is not None:
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(problem)
-    return [str(ENTER), str(_directory() / suite)]
+    return [str(ENTER), str(directory() / suite)]

@@ -65,7 +65,7 @@ static const char *python_state_name(uint32_t state) {
 static void judge_image(const struct mt_image *image, struct lacks *lacks) {
     const struct mt_image_header *header = &image->header;
     if (header->python_state == MT_PYTHON_UNSUPPORTED)
-        add_lack(lacks, "Python stacks", "a CPython that the recorder knows", "%s", header->python_problem);
+        add_lack(lacks, "Python objects and stacks", "a CPython that the recorder knows", "%s", header->python_problem);
     else if (header->python_state == MT_PYTHON_REFUSED)
         add_lack(lacks, "Python stacks", "an unmodified CPython", "%s", header->python_problem);
     if (header->dropped[MT_DROP_SIGNAL] > 0)
@@ -203,6 +203,7 @@ static void emit_recording(struct mt_call *call, const struct mt_image *image) {
     mt_emit_unsigned(emitter, "reserved_bytes", header->reserved_bytes);
     mt_emit_unsigned(emitter, "file_map_bytes", header->file_map_bytes);
     mt_emit_string(emitter, "python_stacks", python_state_name(header->python_state));
+    mt_emit_string(emitter, "python_allocator", header->python_allocator[0] != '\0' ? header->python_allocator : NULL);
     mt_emit_unsigned(emitter, "python_rewrapped", header->python_rewrapped);
     mt_emit_unsigned(emitter, "threads", image->thread_count);
 
@@ -229,6 +230,8 @@ static void emit_recording(struct mt_call *call, const struct mt_image *image) {
 
     if (in_flight > 0)
         mt_emit_line(emitter, "in flight: %" PRIu64 " event%s", in_flight, in_flight == 1 ? "" : "s");
+    if (header->python_allocator[0] != '\0')
+        mt_emit_line(emitter, "Python's allocators: %s", header->python_allocator);
     if (header->python_rewrapped > 0)
         mt_emit_line(emitter, "Python replaced its allocators %" PRIu32 " time%s, they were wrapped again",
                      header->python_rewrapped, header->python_rewrapped == 1 ? "" : "s");

@@ -302,6 +302,7 @@ struct mt_image_header {
     struct mt_pool_ref threads;
     struct mt_pool_ref marks;        /* MT_MARKS_KEPT records of struct mt_mark once a mark was set; else none */
     char request_name[MT_MARK_NAME]; /* for MARK: its name, NUL-terminated; written before `request` */
+    char python_allocator[32];       /* CPython's own name of its allocators, as for PYTHONMALLOC; empty: not known */
     struct mt_shard shards[1];       /* shard_count of them */
 };
 

@@ -256,6 +256,22 @@ void mt_record_move_end(struct mt_self *self) {
     mt_unlock(self, locked);
 }
 
+void mt_record_abandoned(const struct mt_self *self) {
+    for (uint32_t i = 0; i < memtrace_image.threads.count; i++) {
+        struct mt_self *other = mt_thread_at(i);
+        struct mt_block block;
+        if (other == self || other->image.operation == MT_IDLE)
+            continue;
+        if (other->image.operation == MT_OP_REALLOCATE) {
+            if (find(other->image.address, &block)) /* it had moved, and its place was given to another */
+                mt_record_move_end(other);
+            else
+                mt_record_move_restore(other);
+        }
+        other->image.operation = MT_IDLE;
+    }
+}
+
 /* What a cut of ranges did, summed up for the one commit that ends its event. */
 struct cut {
     struct mt_shard *shard;

@@ -36,6 +36,10 @@ void mt_record_move_settle(struct mt_self *self, uint64_t address, uint64_t size
 void mt_record_move_restore(struct mt_self *self);
 void mt_record_move_end(struct mt_self *self);
 
+/* In the child of a fork: threads that were inside an event did not come along, and their events will never end.
+ * `self`: the one thread that did; NULL: it is not registered. */
+void mt_record_abandoned(const struct mt_self *self);
+
 /* Ranges. `map` replaces whatever recorded ranges lay there (MAP_FIXED). */
 void mt_record_map(struct mt_self *self, uint64_t address, uint64_t size, enum mt_allocator allocator);
 void mt_record_unmap(struct mt_self *self, uint64_t address, uint64_t size);

@@ -3,6 +3,7 @@
 #include <elf.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "recorder/account.h"
 #include "recorder/gate.h"
@@ -26,6 +27,7 @@ enum domain { RAW, MEM, OBJ, DOMAINS };
 bool mt_pymem_watch;
 bool mt_pymem_shifted;
 int (*mt_pymem_initialized)(void);
+static const char *(*current_allocator_name)(void); /* compares the tables with those that CPython knows */
 
 static struct allocator wrapped[DOMAINS][SLOTS];
 static struct allocator *volatile tables[DOMAINS];
@@ -143,6 +145,14 @@ static unsigned slot_for(enum domain domain, const struct allocator *table) {
     return slot;
 }
 
+static void put(enum domain domain, const struct allocator *functions) {
+    struct allocator *table = tables[domain];
+    __atomic_store_n(&table->free, functions->free, __ATOMIC_RELEASE);
+    __atomic_store_n(&table->realloc, functions->realloc, __ATOMIC_RELEASE);
+    __atomic_store_n(&table->calloc, functions->calloc, __ATOMIC_RELEASE);
+    __atomic_store_n(&table->malloc, functions->malloc, __ATOMIC_RELEASE);
+}
+
 static bool wrap(enum domain domain) {
     struct allocator *table = tables[domain];
     if (is_ours(domain, table))
@@ -150,11 +160,7 @@ static bool wrap(enum domain domain) {
     unsigned slot = slot_for(domain, table);
     if (slot == SLOTS)
         return false;
-    const struct allocator *hook = &hooks[domain][slot];
-    __atomic_store_n(&table->free, hook->free, __ATOMIC_RELEASE);
-    __atomic_store_n(&table->realloc, hook->realloc, __ATOMIC_RELEASE);
-    __atomic_store_n(&table->calloc, hook->calloc, __ATOMIC_RELEASE);
-    __atomic_store_n(&table->malloc, hook->malloc, __ATOMIC_RELEASE);
+    put(domain, &hooks[domain][slot]);
     return true;
 }
 
@@ -162,15 +168,39 @@ static bool has_tables(void) {
     return tables[RAW] != NULL && tables[MEM] != NULL && tables[OBJ] != NULL;
 }
 
+/* CPython knows its allocators by what stands in its tables, so what we wrapped stands there again for a moment: only
+ * while it starts, for there is no other thread then that could allocate past us. */
+void mt_pymem_tell(void) {
+    if (current_allocator_name == NULL || !has_tables() || memtrace_image.python_allocator[0] != '\0')
+        return;
+    struct allocator held[DOMAINS];
+    bool starting = !mt_pymem_initialized();
+    for (unsigned domain = 0; domain < DOMAINS; domain++) {
+        held[domain] = *tables[domain];
+        for (unsigned slot = 0; starting && slot < SLOTS; slot++)
+            if (held[domain].malloc == hooks[domain][slot].malloc)
+                put((enum domain)domain, &wrapped[domain][slot]);
+    }
+    const char *name = current_allocator_name();
+    for (unsigned domain = 0; starting && domain < DOMAINS; domain++)
+        put((enum domain)domain, &held[domain]);
+    if (name != NULL)
+        strncpy(memtrace_image.python_allocator, name, sizeof memtrace_image.python_allocator - 1);
+}
+
 void mt_pymem_wrap(void) {
     if (!has_tables())
         return;
+    if (mt_pymem_initialized())
+        mt_pymem_tell();
     for (unsigned domain = 0; domain < DOMAINS; domain++)
         wrap((enum domain)domain);
     mt_pymem_watch = true;
 }
 
 void mt_pymem_rewrap(void) {
+    if (!is_ours(OBJ, tables[OBJ]))
+        memtrace_image.python_allocator[0] = '\0'; /* of an interpreter that ended, if it is known */
     for (unsigned domain = 0; domain < DOMAINS; domain++) {
         if (wrap((enum domain)domain))
             memtrace_image.python_rewrapped++;
@@ -202,6 +232,8 @@ static struct allocator *find_table(const void *inside_module, const struct allo
 }
 
 bool mt_pymem_find(void *module) {
+    if (memtrace_image.python_state == MT_PYTHON_UNSUPPORTED)
+        return false;
     void (*get_allocator)(int, struct allocator *) =
         (void (*)(int, struct allocator *))dlsym(module, "PyMem_GetAllocator");
     void (*set_allocator)(int, struct allocator *) =
@@ -209,6 +241,7 @@ bool mt_pymem_find(void *module) {
     mt_pymem_initialized = (int (*)(void))dlsym(module, "Py_IsInitialized");
     if (get_allocator == NULL || set_allocator == NULL || mt_pymem_initialized == NULL)
         return false;
+    current_allocator_name = (const char *(*)(void))dlsym(module, "_PyMem_GetCurrentAllocatorName");
     for (int domain = 0; domain < DOMAINS; domain++) {
         struct allocator before, ours = hooks[domain][0];
         get_allocator(domain, &before);

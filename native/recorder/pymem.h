@@ -15,6 +15,9 @@ bool mt_pymem_find(void *module);
 /* Wraps what the tables hold, if there are any. */
 void mt_pymem_wrap(void);
 
+/* Has the image say what allocators CPython has, in its own words. To be called at the first frame: its runtime must be
+ * there. */
+void mt_pymem_tell(void);
 /* Wraps again while the interpreter is starting: to be called at outer malloc events. */
 void mt_pymem_rewrap(void);
 extern bool mt_pymem_watch;               /* the tables are known and wanted wrapped */

@@ -9,6 +9,7 @@
 #include "recorder/loader.h"
 #include "recorder/memory.h"
 #include "recorder/peek.h"
+#include "recorder/pymem.h"
 #include "recorder/stacks.h"
 
 /* Entries looked at for the place where a new chain joins the old one, before the whole chain is read. */
@@ -28,7 +29,7 @@ static uint64_t code_type, str_type, bytes_type;
 struct edge {
     uint32_t parent, code_version, offset, node;
 };
-#define EDGE_BITS 10
+#define EDGE_BITS 12
 static struct edge edges[1 << EDGE_BITS];
 
 static void refuse(enum mt_python_state state, const char *problem) {
@@ -196,6 +197,7 @@ static bool prove(uint64_t state) {
     if (seen == 0)
         return false;
     memtrace_image.python_state = MT_PYTHON_PROVEN;
+    mt_pymem_tell();
     return true;
 }
 
@@ -243,27 +245,44 @@ static uint32_t walk_whole(struct mt_self *self, uint64_t leaf) {
     return kept;
 }
 
+/* An instruction that is an address tells the code as well. */
+static inline bool has_moved(const struct mt_frame_entry *entry, uint64_t frame, unsigned instruction,
+                             bool is_address) {
+    if (is_address)
+        return mt_peek64_plainly(frame, instruction) != entry->instruction;
+    return mt_peek32(frame, instruction) != entry->instruction || frame_code(frame) != entry->code;
+}
+
 /* Re-reads every link from entry `join` outwards; an entry is only followed when the one above it still links to it.
  * The addresses are known beforehand, so the loads do not wait for each other. *ret_kept: how many entries from the
- * root on are as they were. false when the chain has changed below. */
-static bool verify(const struct mt_self *self, uint32_t join, uint32_t *ret_kept) {
-    const struct mt_frame_layout at = *layout;
-    uint32_t kept = join + 1;
-    for (int64_t i = join; i >= 0; i--) {
-        const struct mt_frame_entry *entry = &self->frames[i];
-        uint64_t outer = i > 0 ? entry[-1].frame : 0;
-        if (__builtin_expect(mt_peek64(entry->frame, at.frame_previous) != outer, 0))
+ * root on are as they were. false when the chain has changed below.
+ *
+ * Deep recursion spends most of its recording here, so the loop is made twice, for each size of an instruction. */
+static inline __attribute__((always_inline)) bool verify_entries(const struct mt_self *self, uint32_t join,
+                                                                 bool is_address, uint32_t *ret_kept) {
+    const unsigned previous = layout->frame_previous, instruction = layout->frame_instruction;
+    const struct mt_frame_entry *root = self->frames, *entry = &root[join], *changed = entry + 1;
+    uint64_t frame = entry->frame;
+    for (; entry > root; entry--) {
+        uint64_t outer = entry[-1].frame;
+        if (__builtin_expect(mt_peek64_plainly(frame, previous) != outer, 0))
             return false;
-        if (at.instruction_size == 8) { /* an address: tells the code as well */
-            if (mt_peek64(entry->frame, at.frame_instruction) != entry->instruction)
-                kept = (uint32_t)i;
-        } else if (mt_peek32(entry->frame, at.frame_instruction) != entry->instruction ||
-                   frame_code(entry->frame) != entry->code) {
-            kept = (uint32_t)i;
-        }
+        if (has_moved(entry, frame, instruction, is_address))
+            changed = entry;
+        frame = outer;
     }
-    *ret_kept = kept;
+    if (mt_peek64_plainly(frame, previous) != 0)
+        return false;
+    if (has_moved(root, frame, instruction, is_address))
+        changed = root;
+    *ret_kept = (uint32_t)(changed - root);
     return true;
+}
+
+static bool verify(const struct mt_self *self, uint32_t join, uint32_t *ret_kept) {
+    mt_peek_anew();
+    return layout->instruction_size == 8 ? verify_entries(self, join, true, ret_kept)
+                                         : verify_entries(self, join, false, ret_kept);
 }
 
 /* The frame has moved on. At level `objects` its code object is still the one that was looked at: another can't have

@@ -127,6 +127,7 @@ static void after_fork_in_parent(void) {
 
 static void after_fork_in_child(void) {
     mt_unlock_after_fork(true);
+    mt_record_abandoned(mt_self_pointer);
 }
 
 static void build_image(void) {

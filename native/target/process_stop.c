@@ -38,6 +38,7 @@ static double now(void) {
 static void note_stop(struct stopped_thread *thread, int status) {
     if (!WIFSTOPPED(status)) {
         thread->gone = true;
+        thread->stopped = false;
         return;
     }
     thread->stopped = true;
@@ -57,20 +58,29 @@ static bool poll_thread(struct stopped_thread *thread) {
     return thread->stopped || thread->gone;
 }
 
-static struct mt_error *wait_for_all(struct mt_process_stop *stop, size_t first) {
+/* All in turn, those too that stood already: when the process is killed meanwhile, the end of its first thread is told
+ * only after the ends of the others were asked for. */
+static struct stopped_thread *find_unsettled(struct mt_process_stop *stop) {
+    struct stopped_thread *unsettled = NULL;
+    for (size_t i = 0; i < stop->threads.length; i++) {
+        struct stopped_thread *thread = &stop->threads.data[i];
+        if (!thread->gone && !poll_thread(thread))
+            unsettled = thread;
+    }
+    return unsettled;
+}
+
+static struct mt_error *wait_for_all(struct mt_process_stop *stop) {
     double limit = now() + STOP_LIMIT_SECONDS;
     long pause_ns = 10 * 1000;
-    for (size_t i = first; i < stop->threads.length;) {
-        if (poll_thread(&stop->threads.data[i])) {
-            i++;
-            continue;
-        }
+    struct stopped_thread *thread;
+    while ((thread = find_unsettled(stop)) != NULL) {
         if (now() > limit)
             return mt_error_create(
                 MT_ERROR_SYSTEM,
                 "thread %d of process %d did not stop within %.0f seconds (it waits inside the kernel): "
                 "try again later",
-                (int)stop->threads.data[i].tid, (int)stop->pid, STOP_LIMIT_SECONDS);
+                (int)thread->tid, (int)stop->pid, STOP_LIMIT_SECONDS);
         nanosleep(&(struct timespec){0, pause_ns}, NULL);
         pause_ns = pause_ns < 500 * 1000 ? pause_ns * 2 : 1000 * 1000;
     }
@@ -102,7 +112,6 @@ static struct mt_error *stop_all(struct mt_process_stop *stop) {
         found_new = false;
         mt_pids tids = {0};
         struct mt_error *error = mt_proc_threads(stop->pid, &tids);
-        size_t first = stop->threads.length;
         for (size_t i = 0; i < tids.length && !error; i++) {
             bool is_new;
             if (!mt_hash_map_find_or_insert(&stop->seen, (uint64_t)tids.data[i], 1, &is_new))
@@ -114,7 +123,7 @@ static struct mt_error *stop_all(struct mt_process_stop *stop) {
         }
         mt_vector_deinit(&tids);
         if (!error)
-            error = wait_for_all(stop, first);
+            error = wait_for_all(stop);
         if (error)
             return error;
     }

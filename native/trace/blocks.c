@@ -155,7 +155,8 @@ static void visit_ranges(struct walk *walk) {
     uint32_t moving = mt_image_shard(walk->image)->ranges_changed ? MT_RANGE_ARRIVING : MT_RANGE_LEAVING;
     for (size_t i = 0; i < count && !walk->error; i++)
         /* Site 0: reserved address space and file maps, which are outside the totals. */
-        if ((ranges[i].state == MT_RANGE_LIVE || ranges[i].state == moving) && ranges[i].site != 0 && ranges[i].end > ranges[i].start)
+        if ((ranges[i].state == MT_RANGE_LIVE || ranges[i].state == moving) && ranges[i].site != 0 &&
+            ranges[i].end > ranges[i].start)
             give_once(walk, ranges[i].start, ranges[i].end - ranges[i].start, ranges[i].site);
 }
 

@@ -50,6 +50,7 @@ static struct mt_error *read_header(struct mt_image *image) {
                                header->shard_count);
     header->python_problem[sizeof header->python_problem - 1] = '\0';
     header->request_name[sizeof header->request_name - 1] = '\0';
+    header->python_allocator[sizeof header->python_allocator - 1] = '\0';
     return NULL;
 }
 

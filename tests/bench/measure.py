@@ -1,9 +1,9 @@
 """What a tool costs a workload.
 
-In every round of a group each of its tools runs once, in turn, and so does the bare workload; every other round goes the
-other way about. A ratio is taken to the same round's bare run, and the median over the rounds is what counts. The clock
-is the workload's own CPU time (user and system): the start and the end of interpreter and tool are excluded, and so is
-what a tool's helper process uses.
+In every round of a group each of its tools runs once, in turn, and so does the bare workload; every other round goes
+the other way about. A ratio is taken to the same round's bare run, and the median over the rounds is what counts. The
+clock is the workload's own CPU time (user and system): the start and the end of interpreter and tool are excluded, and
+so is what a tool's helper process uses.
 
 Events, and the recorder's bytes for each block that was alive at the peak, come from one more run under `memtrace run`,
 which is not timed.
@@ -15,9 +15,9 @@ import subprocess
 import sys
 import tempfile
 
+from scales import NEEDS_NUMPY, SCALES, script
 from surroundings import COMMAND, bare_environment
 from tools import BARE, TOOLS
-from scales import NEEDS_NUMPY, SCALES, script
 
 LIMIT = 600  # seconds, of one run
 

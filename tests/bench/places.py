@@ -1,15 +1,14 @@
 """Where interpreters are: on this machine, or in the root of another Debian suite, where the peers are as well."""
 import os
-import pathlib
 import platform
 import subprocess
 import sys
 import typing
 
+import roots
 from interpreters import INTERPRETERS, version_of
-from surroundings import BUILD, ROOT, clean_environment
+from surroundings import clean_environment
 
-MATRIX = ROOT / "tests/matrix"
 LIMIT = 900  # seconds, to unpack a root
 
 # suite -> its interpreter; each with the peers that were packaged for it
@@ -45,10 +44,10 @@ def _unpacked(root):
 def in_suite(suite):
     """The interpreter and the peers of a suite. Ends the run when there is no way to them."""
     if os.geteuid() != 0:
-        sys.exit("the peers run in roots of other Debian suites, which only root can enter: be root, or `make bench PEERS=0`")
-    root = pathlib.Path(os.environ.get("MEMTRACE_MATRIX", BUILD / "matrix")) / f"bench-{suite}"
+        sys.exit("the peers run in roots of other Debian suites, which only root can enter; alone: make bench PEERS=0")
+    root = roots.directory() / f"bench-{suite}"
     made = subprocess.run(
-        [MATRIX / "make_root.sh", suite, root, SUITES[suite], *PACKAGES],
+        [roots.MAKE, suite, root, SUITES[suite], *PACKAGES],
         env=clean_environment(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -57,10 +56,10 @@ def in_suite(suite):
         text=True,
     )
     if made.returncode != 0:
-        sys.exit(f"no root of Debian {suite}, so no peers (`make bench PEERS=0`): {made.stdout.strip()[-500:]}")
+        sys.exit(f"no root of Debian {suite}, so no peers (alone: make bench PEERS=0): {made.stdout.strip()[-500:]}")
     unpacked = _unpacked(root)
     versions = {"CPython": unpacked[SUITES[suite]], **{name: unpacked[name] for name in NAMED}}
-    lead = (str(MATRIX / "in_root.sh"), str(root))
+    lead = (str(roots.ENTER), str(root))
     return Place(f"Debian {suite}", f"/usr/bin/{SUITES[suite]}", lead, versions)
 
 

@@ -5,7 +5,7 @@
     tests/bench/run.py --peers                with the peers, on the interpreters of other Debian suites
     tests/bench/run.py -w w1,w3 -n 3 --scale 0.2 --python /usr/bin/python3
 
-How it is measured: measure.py. With --peers only root can run it, and it unpacks some Debian packages in the build folder.
+How it is measured: measure.py. With --peers only root can run it, and it unpacks Debian packages (tests/matrix).
 """
 import argparse
 import datetime

@@ -2,10 +2,10 @@
 import statistics
 import typing
 
-from tools import LEVELS, RIVALS, SHARE_TARGET
 from scales import ALLOCATING
+from tools import LEVELS, RIVALS, SHARE_TARGET
 
-# With fewer, the time of one can't be told: the noise, and the start-up, whose events are counted and whose time is not.
+# With fewer, the time of one can't be told: noise, and the start-up, whose events are counted and whose time is not.
 FEW_EVENTS = 1_000_000
 
 
@@ -89,7 +89,8 @@ def _files(result):
     if not tools:
         return None
     rows = [[name, *(f"{costs[tool]['bytes_written']:,}" for tool in tools)] for name, costs in workloads.items()]
-    return Table("Bytes of the files that the peers wrote (last round; memtrace writes none)", ["workload", *tools], rows)
+    title = "Bytes of the files that the peers wrote, in the last round; memtrace writes none"
+    return Table(title, ["workload", *tools], rows)
 
 
 def tables(result):

@@ -1,7 +1,7 @@
 """The tools that are compared: how each is put before a program, and which run together.
 
-`BARE` is no tool. In `words`, {python} stands for the interpreter and {out} for the file that the tool writes. What is in
-`environment` is set for these words alone, not for what leads to them.
+`BARE` is no tool. In `words`, {python} stands for the interpreter and {out} for the file that the tool writes. What is
+in `environment` is set for these words alone, not for what leads to them.
 """
 import typing
 

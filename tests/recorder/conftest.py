@@ -4,6 +4,10 @@ import support
 from interpreters import INTERPRETERS
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "on_variants_too: a scenario that depends on how an interpreter is built")
+
+
 @pytest.fixture(scope="session")
 def compiled(tmp_path_factory):
     """Compiles C sources of this folder, each program once: compiled("program", "a.c", "b.c", flags=[...])."""
@@ -23,6 +27,12 @@ def probe(compiled):
     """The library of single steps that scenarios load."""
     flags = ["-shared", "-fPIC", "-include", support.HERE / "old_glibc.h"]
     return compiled("scenario.so", "scenario.c", "step.c", "image_reader.c", flags=flags)
+
+
+@pytest.fixture
+def python_anywhere(interpreter):
+    """Any interpreter of interpreters.EVERYWHERE: the tests choose."""
+    return support.Python(interpreter.path, interpreter.inside, interpreter.variables)
 
 
 @pytest.fixture(scope="session")

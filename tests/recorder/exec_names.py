@@ -22,16 +22,16 @@ names = [f"made_{i:04}" for i in range(COUNT)]
 def by_exec():
     for i in range(COUNT):
         namespace = {}
-        exec(compile(f"def {names[i]}():\n    return bytearray({SIZE})\n", files[i], "exec"), namespace)
+        exec(compile(f"def {names[i]}():\n    return bytes({SIZE})\n", files[i], "exec"), namespace)
         kept[i] = namespace[names[i]]()
 
 
 def template():
-    return bytearray(SIZE)
+    return bytes(SIZE)
 
 
 def allocate():
-    return bytearray(SIZE)
+    return bytes(SIZE)
 
 
 def template_outer():
@@ -45,7 +45,7 @@ def replacements(base, i):
 
 def by_replace(function):
     addresses = set()
-    scope = {"bytearray": bytearray, "SIZE": SIZE, "allocate": allocate}
+    scope = {"bytes": bytes, "SIZE": SIZE, "allocate": allocate}
     for i in range(COUNT):
         code = replacements(function.__code__, i)
         addresses.add(id(code))

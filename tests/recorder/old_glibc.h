@@ -1,5 +1,5 @@
-/* Binds the tests' libraries to the oldest symbol versions, so that one build runs on every glibc that the recorder runs
- * on: glibc 2.34 moved these into libc under new versions. Included by the compiler's command line. */
+/* Binds the tests' libraries to the oldest symbol versions, so that one build runs on every glibc that the recorder
+ * runs on: glibc 2.34 moved these into libc under new versions. Included by the compiler's command line. */
 #ifndef MEMTRACE_TESTS_OLD_GLIBC_H
 #define MEMTRACE_TESTS_OLD_GLIBC_H
 

@@ -6,10 +6,14 @@ after the recording was stopped (the library writes that, so that nothing is all
 import ctypes
 import json
 import mmap
+import multiprocessing
 import os
 import signal
+import subprocess
 import sys
+import tempfile
 import threading
+import time
 
 MALLOC_KINDS = ("malloc", "valloc", "calloc", "memalign", "posix_memalign", "aligned_alloc")
 DOMAINS = ("PyMem_Raw", "PyMem_", "PyObject_")
@@ -39,6 +43,7 @@ lib.scenario_reallocate.restype, lib.scenario_reallocate.argtypes = POINTER, (BY
 lib.scenario_free.argtypes = (BYTES, POINTER, SIZE_T, STEP)
 lib.scenario_count.restype, lib.scenario_count.argtypes = ctypes.c_uint64, (ctypes.c_uint64, ctypes.c_uint32)
 lib.scenario_events.restype = ctypes.c_uint64
+lib.scenario_vallocs.argtypes = (SIZE_T, SIZE_T, STEP, STEP)
 CALLBACK = ctypes.CFUNCTYPE(None)
 
 seen = {}
@@ -65,6 +70,33 @@ def release(how, address, size=SIZE):
         steps.append({"call": how, **step.as_dict()})
         return True
     return False
+
+
+def vallocs(count, size):
+    """So many blocks live together, then none: what the books say of both halves."""
+    halves = Step(), Step()
+    lib.scenario_vallocs(count, size, *halves)
+    return [half.as_dict() for half in halves]
+
+
+def stack_here():
+    """The interpreter's own word on the stack of its caller, as the image has it: [function, file, line], innermost
+    first. To be called on the very line of an allocation."""
+    stack, frame = [], sys._getframe(1)
+    while frame is not None:
+        code = frame.f_code
+        stack.append([getattr(code, "co_qualname", code.co_name), code.co_filename, frame.f_lineno])
+        frame = frame.f_back
+    return stack
+
+
+def image():
+    """The recorder's books of this moment; reading them is not recorded as long as nothing else runs."""
+    file = os.memfd_create("image")
+    lib.scenario_dump(file)
+    with open(file, "rb") as text:
+        text.seek(0)
+        return json.load(text)
 
 
 def sequence(*operations):
@@ -198,6 +230,260 @@ def vallocs_until_killed():
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def leaks_of_one_function():
+    def leak():
+        return heap.valloc(1024)
+
+    for _ in range(10):
+        leak()
+
+
+def older_blocks():
+    to_free, to_move = heap.valloc(1024), heap.valloc(2048)
+
+    def free_and_move():
+        release("free", to_free, 1024)
+        release("free", reallocate("realloc", to_move, 4096), 4096)
+
+    started(free_and_move)
+
+
+def join_all(*bodies):
+    threads = [threading.Thread(target=body) for body in bodies]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def two_threads():
+    def twice():
+        allocate("posix_memalign", 2048)
+        allocate("posix_memalign", 2048)
+
+    join_all(twice, twice)
+
+
+def lines_of_allocation():
+    """The lines after the allocation run too, in every frame, before anybody looks."""
+
+    def leaf():
+        seen["address"], seen["stack"] = heap.valloc(SIZE), stack_here()
+        seen["after"] = 1
+
+    def middle():
+        leaf()
+        seen["after"] += 1
+
+    middle()
+    seen["after"] += 1
+
+
+def chains():
+    """Two call chains, twice each, and once from a line of its own."""
+
+    def leaf():
+        return heap.valloc(SIZE)
+
+    def through():
+        return leaf()
+
+    direct, indirect = [], []
+    for _ in range(2):
+        direct.append(leaf())
+        indirect.append(through())
+    seen["addresses"] = direct, indirect, [leaf()]
+
+
+def two_sessions(body):
+    """Records `body` twice: (1) and (2); the image of the first session goes with what was seen."""
+    lib.scenario_prepare()
+    lib.scenario_start(level)
+    body(1)
+    lib.scenario_stop()
+    seen["first_image"] = image()
+    lib.scenario_prepare()
+    seen["state_started"] = lib.scenario_start(level)
+    body(2)
+    seen["state"] = lib.scenario_stop()
+
+
+seen_stacks = seen["stacks"] = []
+
+
+def remember():
+    address, stack = heap.valloc(SIZE), stack_here()
+    seen_stacks.append([address, stack])
+
+
+def restart_with_another_caller():
+    def first_caller():
+        remember()
+
+    def second_caller():
+        remember()
+
+    two_sessions(lambda session: first_caller() if session == 1 else second_caller())
+
+
+class Worker:
+    """A thread that is older than the recording, and does what it is told."""
+
+    def __init__(self, work):
+        self.work, self.turn, self.done = work, threading.Semaphore(0), threading.Semaphore(0)
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self):
+        for _ in iter(self.turn.acquire, None):
+            self.work()
+            self.done.release()
+
+    def once(self):
+        self.turn.release()
+        self.done.acquire()
+
+
+def older_thread():
+    worker = Worker(remember)
+    worker.once()  # deep inside already, and this one is not recorded
+    del seen_stacks[:]
+    started(worker.once)
+
+
+def thread_of_two_sessions():
+    """One thread, that stands in another function in each session."""
+    turn, done = threading.Semaphore(0), threading.Semaphore(0)
+
+    def work():
+        turn.acquire()
+        remember()
+        done.release()
+
+    def in_first_session():
+        work()
+
+    def in_second_session():
+        work()
+
+    def both():
+        in_first_session()
+        in_second_session()
+
+    threading.Thread(target=both, daemon=True).start()
+
+    def let_it_work(session):
+        turn.release()
+        done.acquire()
+
+    two_sessions(let_it_work)
+
+
+def both_sides_of_the_gil():
+    meeting = (ctypes.c_uint32 * 2)()
+
+    def lets_the_gil_go():
+        seen["stack"] = stack_here(); released.scenario_on_both_sides_of_the_gil(meeting)  # fmt: skip
+
+    thread = threading.Thread(target=lets_the_gil_go)
+    thread.start()
+    while not meeting[0]:
+        time.sleep(0.001)
+
+    def go_on():
+        meeting[1] = 1
+        thread.join()
+
+    started(go_on)
+
+
+def crew():
+    """100 threads of C, 100 blocks each."""
+    events = (ctypes.c_uint64 * 3)()
+    file = os.memfd_create("image")
+    seen["error"] = lib.scenario_crew(SIZE_T(2048), file, events)
+    with open(file, "rb") as text:
+        text.seek(0)
+        seen["image"] = json.load(text)
+    seen["events_at"] = list(events)
+
+
+def python_in_foreign_thread():
+    def work():
+        seen["address"], seen["stack"] = heap.valloc(1234), stack_here()
+
+    seen["error"] = released.scenario_in_thread(CALLBACK(work))
+
+
+def child_vallocs(count):
+    return {"pid": os.getpid(), "image_pid": lib.scenario_pid(), "halves": vallocs(count, 1234)}
+
+
+def fork_pool():
+    folder = tempfile.mkdtemp()
+    os.chdir(folder)
+    mine = allocate("valloc", 1234)
+    with multiprocessing.get_context("fork").Pool(3) as pool:
+        seen["children"] = pool.map(child_vallocs, [5037] * 3, 1)
+        pool.close()
+        pool.join()
+    release("free", mine, 1234)
+    seen["left"] = lib.scenario_count(1234, 8)
+    seen["files"] = os.listdir(folder)
+    os.chdir("/")
+    os.rmdir(folder)
+
+
+def other_programs():
+    """The same work in three programs that this one starts: seen there, if we are to follow."""
+    command = [sys.executable, __file__, sys.argv[1], "other_program", sys.argv[3]]
+    seen["children"] = [json.loads(subprocess.check_output(command)) for _ in range(3)]
+
+
+def other_program():
+    variables = [name for name in os.environ if name.startswith("MEMTRACE_")]
+    told = {"watched": lib.scenario_is_watched(), "variables": variables}
+    if told["watched"]:
+        lib.scenario_prepare()
+        lib.scenario_start(level)
+        told.update(child_vallocs(5037))
+    print(json.dumps(told))
+
+
+def raw_callocs_of_children():
+    seen["children"] = []
+    for _ in range(10):
+        read_end, write_end = os.pipe()
+        child = os.fork()
+        if child == 0:
+            allocate("PyMem_RawCalloc", 1234)
+            os.write(write_end, json.dumps(steps).encode())
+            os._exit(0)
+        os.close(write_end)
+        with open(read_end, "rb") as pipe:
+            seen["children"].append(json.load(pipe))
+        os.waitpid(child, 0)
+
+
+def hot_loop():
+    """Long enough for any specialising interpreter and any JIT to have its way with it."""
+
+    def leaf(i):
+        return heap.valloc(SIZE), stack_here()
+
+    def loop():
+        for i in range(5_000):
+            if i % 2:
+                address, stack = leaf(i)
+            else:
+                address, stack = leaf(i)
+            if i < 4_990:
+                heap.free(address)
+            else:
+                seen_stacks.append([address, stack])
+
+    loop()
+
+
 RECURSION = []
 for depth in range(10, 0, -1):
     RECURSION += [(depth, depth * 1024)] + ([(depth, 0)] if depth % 2 else [])
@@ -210,13 +496,26 @@ SEQUENCES = {
     "large_then_small": ((0, 2048), (0, 0), (0, 1024), (0, 0)),
     "large_left": ((0, 1024), (0, 0), (1, 2048)),
     "recursion_exact": RECURSION,
+    "leak_between_frees": ((0, 1024), (0, 0), (1, 2048), (0, 1024), (0, 0), (0, 1024), (0, 0)),
 }
 BODIES = {
     body.__name__: body
     for body in (malloc_kinds, pvalloc, realloc, sized_free, domains, deep_stack, python_mmap, foreign_thread,
-                 two_on_one_line, two_on_two_lines, many_objects)
+                 two_on_one_line, two_on_two_lines, many_objects, leaks_of_one_function, two_threads,
+                 lines_of_allocation, chains, crew, python_in_foreign_thread, fork_pool, other_programs,
+                 raw_callocs_of_children, hot_loop)
 }  # fmt: skip
 BODIES["recursion"] = lambda: recurse(10)
+# These see to the start and the stop themselves.
+SESSIONS = {
+    body.__name__: body
+    for body in (older_blocks, restart_with_another_caller, older_thread, thread_of_two_sessions, both_sides_of_the_gil)
+}
+
+
+def map_at_depth(depth):
+    return map_at_depth(depth - 1) if depth > 1 else mmap.mmap(-1, 2048)
+
 
 if scenario in SEQUENCES:
     sequence(*SEQUENCES[scenario])
@@ -225,6 +524,23 @@ elif scenario == "exit_at_once":
     lib.scenario_start_and_exit(level)
 elif scenario == "vallocs_until_killed":
     vallocs_until_killed()
+elif scenario == "other_program":
+    other_program()
+    sys.exit()
+elif scenario in SESSIONS:
+    SESSIONS[scenario]()
+elif scenario == "maps_of_the_root_frame":
+    lib.scenario_prepare()
+    seen["state_started"] = lib.scenario_start(level)
+    seen["line"], first_map = sys._getframe().f_lineno, mmap.mmap(-1, 2048)
+    second_map = mmap.mmap(-1, 2048)
+    seen["state"] = lib.scenario_stop()
+elif scenario == "maps_at_two_depths":
+    lib.scenario_prepare()
+    seen["state_started"] = lib.scenario_start(level)
+    deep_map = map_at_depth(20)
+    flat_map = mmap.mmap(-1, 2048)
+    seen["state"] = lib.scenario_stop()
 else:
     started(BODIES[scenario])
 print(json.dumps({"seen": seen, "steps": steps}), flush=True)
