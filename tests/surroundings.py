@@ -28,7 +28,7 @@ UNWANTED = ("PYTHON", "DEBUGINFOD", "LD_", "MEMTRACE", "NO_COLOR", "LC_", "LINES
 
 def clean_environment(**more):
     environment = {name: value for name, value in os.environ.items() if not name.startswith(UNWANTED)}
-    environment.update(LANG="C", TERM="dumb", MEMTRACE_LIBRARY=str(LIBRARY), **more)
+    environment.update(LANG="C", TERM="dumb", SHELL="/bin/sh", MEMTRACE_LIBRARY=str(LIBRARY), **more)
     return environment
 
 
@@ -76,6 +76,7 @@ def running(command, environment=None, ready="ready\n", **options):
         if ready is not None:
             line = process.stdout.readline()
             assert line == ready, f"{command} said {line!r} and ended with {process.poll()}"
+            wait_until_asleep(process)
         yield process
     finally:
         process.kill()
@@ -89,6 +90,12 @@ def wait_until(condition, what, seconds=30):
     while not condition():
         assert time.monotonic() < deadline, f"waited {seconds} s in vain: {what}"
         time.sleep(0.02)
+
+
+def wait_until_asleep(process):
+    """What has just said that it is ready is still on its way to the read that it will wait in, and may allocate there."""
+    status = pathlib.Path(f"/proc/{process.pid}/stat")
+    wait_until(lambda: status.read_text().rpartition(") ")[2].startswith("S"), f"{process.args} to wait for input")
 
 
 def allow_cores():

@@ -66,7 +66,9 @@ def test_running_in_gdb(python, tmp_path):
 
 def test_running_in_lldb(python, tmp_path):
     launch = f"process launch -i {fifo(tmp_path)} -- {PROGRAMS / 'waiting.py'}"
-    result = lldb(["script lldb.debugger.SetAsync(True)", launch, "memtrace peak"], ["--", python])
+    process = "lldb.debugger.GetSelectedTarget().GetProcess()"
+    until_it_runs = f"script while {process}.GetState() != lldb.eStateRunning: __import__('time').sleep(0.05)"
+    result = lldb(["script lldb.debugger.SetAsync(True)", launch, until_it_runs, "memtrace peak"], ["--", python])
     assert result.returncode == 1, result.stdout + result.stderr
     (line,) = [line for line in result.stderr.splitlines() if "memtrace" in line]
     assert_mentions(line, "stop")

@@ -17,6 +17,7 @@ from surroundings import (
     require_program,
     running,
     wait_until,
+    wait_until_asleep,
 )
 
 
@@ -30,6 +31,7 @@ def grow(process):
     process.stdin.write("x")
     process.stdin.flush()
     assert process.stdout.readline() == "ready\n"
+    wait_until_asleep(process)
 
 
 @pytest.mark.parametrize("door", DOORS)

@@ -1,5 +1,5 @@
-/* A growing text. Appends return false when memory is out; the buffer then stays valid, and mt_strbuf_ok() stays false, so
- * callers may check once at the end. */
+/* A growing text. Appends return false when memory is out; the buffer then stays valid, and mt_strbuf_ok() stays false,
+ * so callers may check once at the end. */
 #ifndef MEMTRACE_STRBUF_H
 #define MEMTRACE_STRBUF_H
 
@@ -14,7 +14,8 @@ struct mt_strbuf {
     bool failed;
 };
 
-#define MT_STRBUF_INIT {0}
+#define MT_STRBUF_INIT                                                                                                 \
+    { 0 }
 
 void mt_strbuf_deinit(struct mt_strbuf *buffer);
 bool mt_strbuf_append(struct mt_strbuf *buffer, const char *text);

@@ -78,8 +78,7 @@ bool mt_child_start(const struct mt_child_options *options, bool trace, unsigned
 }
 
 void mt_child_go(struct mt_child *child) {
-    ssize_t put;
-    while ((put = write(child->go_fd, "", 1)) < 0 && errno == EINTR)
+    while (write(child->go_fd, "", 1) < 0 && errno == EINTR)
         ;
     close(child->go_fd);
     child->go_fd = -1;

@@ -193,7 +193,7 @@ static struct mt_error *finish(struct grouping *grouping, struct mt_watch *watch
         if (has_share(&row, of))
             rows[result->count++] = row;
     }
-    if (result->count > 0)
+    if (rows && result->count > 0)
         qsort_r(rows, result->count, sizeof *rows, compare_rows,
                 &(struct order){.image = image, .of = of, .by = grouping->by});
     result->rows = rows;

@@ -1,5 +1,5 @@
-"""One recorder binary for every CPython and every C library: what it asks of them, and what it says of those that it does
-not know."""
+"""One recorder binary for every CPython and every C library: what it asks of them, and what it says of those that it
+does not know."""
 
 import json
 import re
