@@ -1,6 +1,8 @@
 # memtrace: `make demo` shows it, `make test` proves it, `make help` lists the rest.
 
-CC ?= gcc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
 BUILD ?= build
 PYTHON ?= /usr/bin/python3
 SANITIZE ?=
@@ -34,11 +36,13 @@ $(BUILD)/obj/native/recorder/%.o $(BUILD)/obj/generated/%.o: COMMON += $(RECORDE
 
 $(BUILD)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(COMMON) -c -o $@ $<
+	@echo "  CC   $@"
+	@$(CC) $(CFLAGS) $(COMMON) -c -o $@ $<
 
 $(BUILD)/obj/%.o: $(BUILD)/%.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(COMMON) -c -o $@ $<
+	@echo "  CC   $@"
+	@$(CC) $(CFLAGS) $(COMMON) -c -o $@ $<
 
 $(BUILD)/generated/frame_layout.c: native/layout/generate.py native/layout/offsets.json
 	@mkdir -p $(@D)
@@ -46,13 +50,16 @@ $(BUILD)/generated/frame_layout.c: native/layout/generate.py native/layout/offse
 	mv $@.tmp $@
 
 $(BUILD)/libmemtrace-recorder.so: $(RECORDER_OBJECTS)
-	$(CC) $(SANITIZE) $(RECORDER_LDFLAGS) -o $@ $^
+	@echo "  LINK $@"
+	@$(CC) $(SANITIZE) $(RECORDER_LDFLAGS) -o $@ $^
 
 $(BUILD)/libmemtrace.so: $(LIBRARY_OBJECTS)
-	$(CC) $(SANITIZE) -shared -Wl,-z,now -Wl,--as-needed -o $@ $^ -ldw -lelf
+	@echo "  LINK $@"
+	@$(CC) $(SANITIZE) -shared -Wl,-z,now -Wl,--as-needed -o $@ $^ -ldw -lelf
 
 $(BUILD)/memtrace: $(CLI_OBJECTS) $(BUILD)/libmemtrace.so
-	$(CC) $(SANITIZE) -Wl,-rpath,'$$ORIGIN' -o $@ $(CLI_OBJECTS) -L$(BUILD) -lmemtrace
+	@echo "  LINK $@"
+	@$(CC) $(SANITIZE) -Wl,-rpath,'$$ORIGIN' -o $@ $(CLI_OBJECTS) -L$(BUILD) -lmemtrace
 
 # --- what it takes ------------------------------------------------------------------------------------------------
 
@@ -80,7 +87,7 @@ include $(wildcard tests/*/*.mk)
 
 .PHONY: demo
 demo: deps ## Record the examples and show their peaks: in gdb, in lldb, on the command line
-	@$(MAKE) --no-print-directory -s build
+	@$(MAKE) --no-print-directory -s build > /dev/null
 	@BUILD=$(abspath $(BUILD)) PYTHON=$(PYTHON) examples/demo.sh
 
 .PHONY: test

@@ -19,8 +19,18 @@ void mt_environment_read(struct mt_wishes *ret) {
     };
 }
 
+/* One of the variables of the contract: NAME=value. */
+static bool is_wish(const char *variable) {
+    static const char *const names[] = {PREFIX "LEVEL=", PREFIX "START=", PREFIX "PID=", PREFIX "FOLLOW="};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strncmp(variable, names[i], strlen(names[i])) == 0)
+            return true;
+    return false;
+}
+
 static bool is_launcher(void) {
-    static const char *const names[] = {"env", "sh", "bash", "dash", "ash", "ksh", "zsh", "busybox"};
+    static const char *const names[] = {"env",  "sh",  "bash", "dash",    "ash",  "ksh",   "zsh",   "busybox",
+                                        "fish", "csh", "tcsh", "timeout", "nice", "nohup", "setsid"};
     char path[4096];
     ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
     if (length <= 0)
@@ -66,8 +76,8 @@ void mt_environment_restore(const struct mt_wishes *wishes) {
         bool keep = true;
         if (strncmp(*in, PRELOAD, strlen(PRELOAD)) == 0)
             keep = remove_own_path(*in + strlen(PRELOAD));
-        else if (strncmp(*in, PREFIX, strlen(PREFIX)) == 0)
-            keep = false;
+        else
+            keep = !is_wish(*in);
         if (keep)
             *out++ = *in;
         else

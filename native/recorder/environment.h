@@ -15,8 +15,9 @@ struct mt_wishes {
 
 void mt_environment_read(struct mt_wishes *ret);
 
-/* Gives LD_PRELOAD back the value that the user gave it and takes MEMTRACE_* out, in place. Programs that only start
- * others (env and shells: an interpreter may hide behind a script) keep them, for the program that they become. */
+/* Gives LD_PRELOAD back the value that the user gave it and takes the contract's variables out, in place. Programs that
+ * only start others (env and shells: an interpreter may hide behind a script) keep them, for the program that they
+ * become. */
 void mt_environment_restore(const struct mt_wishes *wishes);
 
 #endif

@@ -5,7 +5,7 @@ WORKLOADS = pathlib.Path(__file__).resolve().parent / "workloads"
 
 # What `--scale 1` multiplies: about one CPU second bare.
 SCALES = {
-    "w0_calls": 1.0,
+    "w0_calls": 0.6,
     "w1_small_objects": 0.3,
     "w2_json_str": 0.25,
     "w3_deep_stack": 0.2,
@@ -13,7 +13,7 @@ SCALES = {
     "w5_lru_leak": 0.25,
     "w6_threads": 0.25,
     "w7_compile_stdlib": 0.2,
-    "w8_pure_calls": 1.0,
+    "w8_pure_calls": 0.6,
 }
 # The median over these is the headline.
 ALLOCATING = ("w1_small_objects", "w2_json_str", "w3_deep_stack", "w5_lru_leak", "w6_threads", "w7_compile_stdlib")

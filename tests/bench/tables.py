@@ -107,7 +107,7 @@ def shares(result):
             part = medians[ours] / medians[rival]
             verdict = "met" if part <= SHARE_TARGET else "missed"
             said.append(
-                f"{ours} {medians[ours]:+.2f} is {part:.2f} of {rival}'s {medians[rival]:+.2f}"
+                f"{ours} {medians[ours]:+.2f} is {part:.3f} of {rival}'s {medians[rival]:+.2f}"
                 f" (target: at most {SHARE_TARGET}: {verdict})"
             )
     return said

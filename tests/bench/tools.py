@@ -42,9 +42,9 @@ LEVELS = tuple(name for name, tool in TOOLS.items() if tool.level)
 
 ALONE = (Group(1, LEVELS),)
 WITH_PEERS = (
-    Group(0.5, ("heap", "memray", "heaptrack")),  # see what malloc and mmap hand out
-    Group(0.33, ("objects", "memray-py")),  # see every Python object; so do the next
-    Group(0.15, ("tracemalloc", "heaptrack-malloc")),
+    Group(0.33, ("heap", "memray", "heaptrack")),  # see what malloc and mmap hand out
+    Group(0.2, ("objects", "memray-py")),  # see every Python object; so do the next
+    Group(0.1, ("tracemalloc", "heaptrack-malloc")),
 )
 # Whose extra time is compared with whose.
 RIVALS = {"heap": "memray", "objects": "memray-py"}

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -353,6 +354,12 @@ static void mutated_cores_do_no_harm(void **state) {
 static int be_dumped(void *argument) {
     struct rlimit no_limit = {RLIM_INFINITY, RLIM_INFINITY};
     setrlimit(RLIMIT_CORE, &no_limit);
+    /* The kernel keeps the number of the thread's processor in its memory (rseq): it must not move between the looks.
+     */
+    cpu_set_t here;
+    CPU_ZERO(&here);
+    CPU_SET(sched_getcpu(), &here);
+    sched_setaffinity(0, sizeof here, &here);
     uint8_t *heap = malloc(1 << 20),
             *mapped = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     memset(heap, 0x5a, 1 << 20);
