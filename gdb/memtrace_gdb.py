@@ -29,6 +29,7 @@ class GdbHost(door.Host):
     def __init__(self):
         self._generation = 0
         self._seen = None
+        self._writing = False
         self.from_terminal = False
         for name in ("cont", "exited", "new_objfile", "memory_changed", "inferior_call"):
             registry = getattr(gdb.events, name, None)
@@ -36,7 +37,8 @@ class GdbHost(door.Host):
                 registry.connect(self._ran)
 
     def _ran(self, event):
-        self._generation += 1
+        if not self._writing:  # a request word of ours: the rows that were listed are what they were
+            self._generation += 1
 
     def describe(self):
         inferior = gdb.selected_inferior()
@@ -79,10 +81,13 @@ class GdbHost(door.Host):
             raise door.HostError(str(problem)) from None
 
     def write(self, address, data):
+        self._writing = True
         try:
             gdb.selected_inferior().write_memory(address, data)
         except gdb.error as problem:
             raise door.HostError(str(problem)) from None
+        finally:
+            self._writing = False
         return len(data)
 
     def find_symbol(self, name):

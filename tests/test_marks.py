@@ -179,6 +179,16 @@ def test_pending_mark_at_one_stop(python, level):
             assert ask(process, "status")["marks"][0]["name"] == "here"
 
 
+@pytest.mark.parametrize("debugger", [gdb, lldb])
+def test_rows_keep_their_numbers_over_a_mark(debugger, python):
+    """To set a mark writes to the process, which does not run by that."""
+    program = [python, PROGRAMS.parent.parent / "examples" / "holding.py", "--bytearray", "--pause"]
+    script = ["memtrace record --level heap", "run", "memtrace peak --limit 4", "memtrace mark", "memtrace born 2"]
+    result = debugger(script, ["--args" if debugger is gdb else "--", *program])
+    assert result.returncode == 0, result.stderr
+    assert "is the start of a block of 100,000,001 bytes" in result.stdout
+
+
 def test_marks_in_a_core(process, tmp_path):
     ask(process, "mark", "a")
     do(process, "5")
