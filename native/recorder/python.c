@@ -25,9 +25,10 @@ static uint64_t (*current_thread_state)(void);  /* of the GIL's holder up to 3.1
 static uint64_t (*gilstate_thread_state)(void); /* of this thread, whoever holds the GIL */
 static uint64_t code_type, str_type, bytes_type;
 
-/* (parent node, code version, offset) -> node, so that a line table is decoded once for an instruction. */
+/* (parent node, code version, instruction) -> node, so that a line table is decoded once for an instruction. */
 struct edge {
-    uint32_t parent, code_version, offset, node;
+    uint64_t instruction; /* as the frame holds it */
+    uint32_t parent, code_version, node;
 };
 #define EDGE_BITS 12
 static struct edge edges[1 << EDGE_BITS];
@@ -288,14 +289,12 @@ static bool verify(const struct mt_self *self, uint32_t join, uint32_t *ret_kept
 /* The frame has moved on. At level `objects` its code object is still the one that was looked at: another can't have
  * come to its address without an event in between. */
 static inline void renew_entry(struct mt_frame_entry *entry) {
-    uint64_t code = entry->code;
-    uint32_t id = entry->code_id, version = entry->code_version;
-    fill_entry(entry, entry->frame);
-    if (entry->code == code && entry->code_id != MT_SHIM_FRAME && id != MT_SHIM_FRAME &&
-        memtrace_image.level == MT_LEVEL_OBJECTS) {
-        entry->code_id = id;
-        entry->code_version = version;
-    }
+    if (__builtin_expect(memtrace_image.level == MT_LEVEL_OBJECTS && entry->code_id != MT_SHIM_FRAME &&
+                             frame_code(entry->frame) == entry->code,
+                         1))
+        entry->instruction = frame_instruction(entry->frame);
+    else
+        fill_entry(entry, entry->frame);
 }
 
 uint32_t mt_python_walk_slowly(struct mt_self *self) {
@@ -348,16 +347,15 @@ static bool find_node(uint32_t parent, struct mt_frame_entry *entry) {
     }
     if (entry->code_version == 0 && !mt_code_at(layout, entry->code, &entry->code_id, &entry->code_version))
         return false;
-    uint32_t offset = mt_code_offset(layout, entry->code, entry->instruction);
-    uint64_t hash =
-        (((uint64_t)parent << 32 | entry->code_version) + offset * 0x9E3779B97F4A7C15u) * 0xD6E8FEB86659FD93u;
+    uint64_t hash = (((uint64_t)parent << 32 | entry->code_version) + entry->instruction * 0x9E3779B97F4A7C15u) *
+                    0xD6E8FEB86659FD93u;
     struct edge *edge = &edges[hash >> (64 - EDGE_BITS)];
-    if (edge->parent != parent || edge->code_version != entry->code_version || edge->offset != offset ||
-        edge->node == 0) {
-        uint32_t node;
+    if (edge->instruction != entry->instruction || edge->parent != parent ||
+        edge->code_version != entry->code_version || edge->node == 0) {
+        uint32_t offset = mt_code_offset(layout, entry->code, entry->instruction), node;
         if (!mt_stack_child(parent, entry->code_id, mt_code_line(layout, entry->code, offset), &node))
             return false;
-        *edge = (struct edge){parent, entry->code_version, offset, node};
+        *edge = (struct edge){entry->instruction, parent, entry->code_version, node};
     }
     entry->node = edge->node;
     return true;

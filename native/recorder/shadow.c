@@ -5,6 +5,7 @@
 #include "recorder/memory.h"
 
 uint64_t mt_shadow_root[MT_SHADOW_ENTRIES];
+struct mt_shadow_recent mt_shadow_recent;
 
 static uint64_t *table_below(uint64_t *slot) {
     if (*slot == 0)

@@ -18,8 +18,18 @@ static inline bool mt_shadow_fits(uint64_t address, uint64_t size, uint32_t site
     return size <= MT_SHADOW_MAX && (address & 15) == 0 && address >> 47 == 0 && site < MT_SHADOW_SITE_LIMIT;
 }
 
+/* The bottom table that was used last, by the address bits above it: most events are near the one before. */
+struct mt_shadow_recent {
+    uint64_t region;
+    uint64_t *bottom; /* NULL: none yet */
+};
+extern struct mt_shadow_recent mt_shadow_recent;
+
 /* The bottom entry (leaf and live count) for `address`, or NULL when nothing near it was ever recorded. */
 static inline uint64_t *mt_shadow_entry(uint64_t address) {
+    if (__builtin_expect(address >> MT_SHADOW_BOTTOM_SHIFT == mt_shadow_recent.region, 1) &&
+        mt_shadow_recent.bottom != NULL)
+        return &mt_shadow_recent.bottom[address >> MT_SHADOW_LEAF_SHIFT & (MT_SHADOW_ENTRIES - 1)];
     if (address >> 47 != 0)
         return NULL;
     const uint64_t *middle = (const uint64_t *)mt_shadow_root[address >> MT_SHADOW_MIDDLE_SHIFT];
@@ -28,6 +38,7 @@ static inline uint64_t *mt_shadow_entry(uint64_t address) {
     uint64_t *bottom = (uint64_t *)middle[address >> MT_SHADOW_BOTTOM_SHIFT & (MT_SHADOW_ENTRIES - 1)];
     if (bottom == NULL)
         return NULL;
+    mt_shadow_recent = (struct mt_shadow_recent){address >> MT_SHADOW_BOTTOM_SHIFT, bottom};
     return &bottom[address >> MT_SHADOW_LEAF_SHIFT & (MT_SHADOW_ENTRIES - 1)];
 }
 
