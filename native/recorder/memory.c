@@ -76,8 +76,13 @@ void *mt_memory_bytes(size_t size) {
 
 void *mt_memory_page(void) {
     void **page = returned_pages;
-    if (page == NULL)
-        return mt_memory_pages(MT_PAGE);
+    if (page == NULL) {
+        page = mt_memory_pages(MT_PAGE);
+        /* Written to before it is read: else the kernel first maps its page of zeros there, and has to come again. */
+        if (page != NULL)
+            *(void *volatile *)page = NULL;
+        return page;
+    }
     returned_pages = *page;
     *page = NULL;
     return page;
