@@ -314,7 +314,7 @@ struct mt_target *builder_finish(struct image_builder *builder) {
 }
 
 void builder_example(struct image_builder *builder) {
-    static const char *const file = "/home/ada/work/holding.py";
+    static const char *const file = "/home/usr/code/holding.py";
     const struct {
         const char *function;
         uint32_t line, caller_line;

@@ -24,7 +24,7 @@ static void check_example(struct image_builder *builder) {
     assert_true(mt_image_stack(image, image->sites[2].stack, &list, &count));
     assert_int_equal(count, 3);
     assert_string_equal(list.frames[0].function, "subtract_scalar");
-    assert_string_equal(list.frames[0].file, "/home/ada/work/holding.py");
+    assert_string_equal(list.frames[0].file, "/home/usr/code/holding.py");
     assert_int_equal(list.frames[0].line, 37);
     assert_string_equal(list.frames[1].function, "process_data");
     assert_int_equal(list.frames[1].line, 50);

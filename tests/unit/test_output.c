@@ -54,18 +54,18 @@ static void numbers_read_well(void **state) {
 }
 
 static const struct mt_frame chain[] = {
-    {"duplicate_data", "/home/ada/work/holding.py", 29},
-    {"process_data", "/home/ada/work/holding.py", 52},
+    {"duplicate_data", "/home/usr/code/holding.py", 29},
+    {"process_data", "/home/usr/code/holding.py", 52},
     {"run", "/usr/lib/python3/runner.py", 100},
     {"<module>", "/usr/lib/python3/runner.py", 0},
 };
 
 static void places_fit_their_width(void **state) {
-    expect("/home/ada/work/holding.py:29 <- process_data:52 <- run /usr/lib/python3/runner.py:100 <- module:?",
+    expect("/home/usr/code/holding.py:29 <- process_data:52 <- run /usr/lib/python3/runner.py:100 <- module:?",
            mt_place_location(&out, chain, 4, 0));
-    expect("/home/ada/work/holding.py:29 <- process_data:52 <- run /usr/lib/python3/runner.py:100 <- module:?",
+    expect("/home/usr/code/holding.py:29 <- process_data:52 <- run /usr/lib/python3/runner.py:100 <- module:?",
            mt_place_location(&out, chain, 4, 97));
-    expect("ada/work/holding.py:29 <- process_data:52 <- run lib/python3/runner.py:100 <- module:?",
+    expect("usr/code/holding.py:29 <- process_data:52 <- run lib/python3/runner.py:100 <- module:?",
            mt_place_location(&out, chain, 4, 96 - 5));
     expect("holding.py:29 <- process_data:52 <- run runner.py:100 <- module:?", mt_place_location(&out, chain, 4, 65));
     expect("holding.py:29 <- process_data:52 <- run runner.py:100 <- 1 more", mt_place_location(&out, chain, 4, 63));
@@ -165,7 +165,7 @@ static void tables_fit_80_columns(void **state) {
                   "    columns\n"
                   "  #        bytes  state   allocated by\n"
                   "  1  100,000,000  alive   duplicate_data  work/holding.py:29 <- process_data:52\n"
-                  "  2           17  a\\x09b  process_data    /home/ada/work/holding.py:52\n"
+                  "  2           17  a\\x09b  process_data    /home/usr/code/holding.py:52\n"
                   "               3          3 other stacks\n"
                   "set in duplicate_data holding.py:29 <- process_data:52 <- run runner.py:100\n");
 }
@@ -174,10 +174,10 @@ static void tables_spend_120_columns_on_paths(void **state) {
     check_emitted(false, 120,
                   "a headline that says something in one sentence which is longer than sixty columns\n"
                   "  #        bytes  state   allocated by\n"
-                  "  1  100,000,000  alive   duplicate_data  /home/ada/work/holding.py:29 <- process_data:52\n"
-                  "  2           17  a\\x09b  process_data    /home/ada/work/holding.py:52\n"
+                  "  1  100,000,000  alive   duplicate_data  /home/usr/code/holding.py:29 <- process_data:52\n"
+                  "  2           17  a\\x09b  process_data    /home/usr/code/holding.py:52\n"
                   "               3          3 other stacks\n"
-                  "set in duplicate_data /home/ada/work/holding.py:29 <- process_data:52 <- run "
+                  "set in duplicate_data /home/usr/code/holding.py:29 <- process_data:52 <- run "
                   "/usr/lib/python3/runner.py:100\n");
 }
 
@@ -187,11 +187,11 @@ static void json_says_the_same(void **state) {
                   "\\\\xff\\\"\\\\\\u000a\",\"nothing\":null,\"yes\":true,\"time\":1.430000,"
                   "\"rows\":["
                   "{\"bytes\":100000000,\"hidden\":5,\"state\":\"alive\",\"stack\":["
-                  "{\"function\":\"duplicate_data\",\"file\":\"/home/ada/work/holding.py\",\"line\":29},"
-                  "{\"function\":\"process_data\",\"file\":\"/home/ada/work/holding.py\",\"line\":52}],"
+                  "{\"function\":\"duplicate_data\",\"file\":\"/home/usr/code/holding.py\",\"line\":29},"
+                  "{\"function\":\"process_data\",\"file\":\"/home/usr/code/holding.py\",\"line\":52}],"
                   "\"address\":\"0x7f0000001000\"},"
                   "{\"bytes\":17,\"hidden\":5,\"state\":\"a\\u0009b\",\"stack\":["
-                  "{\"function\":\"process_data\",\"file\":\"/home/ada/work/holding.py\",\"line\":52}],"
+                  "{\"function\":\"process_data\",\"file\":\"/home/usr/code/holding.py\",\"line\":52}],"
                   "\"address\":\"0x7f0000001000\"}]");
 }
 

@@ -94,11 +94,11 @@ static void peak_looks_like_this(void **state) {
         "  3  100,000,000  100,000,000       1  raise_to_power   holding.py:41 <- process_data:51 <- module:57\n"
         "  4  100,000,000  100,000,000       1  subtract_scalar  holding.py:37 <- process_data:50 <- module:57\n"
         "          49,500       49,500   1,000  2 other stacks\n"
-        "set by thread 4711 MainThread in duplicate_data /home/ada/work/holding.py:29\n");
+        "set by thread 4711 MainThread in duplicate_data /home/usr/code/holding.py:29\n");
     assert_string_equal(answer(&scene, "live --limit 1 --by line"),
                         "alive now: 300.0 MB in 1,003 blocks\n"
                         "  #        bytes  blocks  line\n"
-                        "  5  100,000,000       1  duplicate_data  /home/ada/work/holding.py:29\n"
+                        "  5  100,000,000       1  duplicate_data  /home/usr/code/holding.py:29\n"
                         "     200,049,500   1,002  4 other lines\n");
     assert_string_equal(answer(&scene, "live --by allocator --limit all"),
                         "alive now: 300.0 MB in 1,003 blocks\n"
@@ -148,34 +148,34 @@ static void json_looks_like_this(void **state) {
         "\"target\":{\"kind\":\"remote\",\"pid\":4711,\"core\":null,\"python\":\"3.11.2\"},\"warnings\":[],"
         "\"peak_bytes\":400049500,\"peak_blocks\":1004,\"peak_time\":1.430000,\"rows\":[{\"bytes\":100000000,"
         "\"live_bytes\":100000000,\"blocks\":1,\"live_blocks\":1,\"stack\":["
-        "{\"function\":\"duplicate_data\",\"file\":\"/home/ada/work/holding.py\",\"line\":29},"
-        "{\"function\":\"process_data\",\"file\":\"/home/ada/work/holding.py\",\"line\":52},"
-        "{\"function\":\"<module>\",\"file\":\"/home/ada/work/holding.py\",\"line\":57}],"
+        "{\"function\":\"duplicate_data\",\"file\":\"/home/usr/code/holding.py\",\"line\":29},"
+        "{\"function\":\"process_data\",\"file\":\"/home/usr/code/holding.py\",\"line\":52},"
+        "{\"function\":\"<module>\",\"file\":\"/home/usr/code/holding.py\",\"line\":57}],"
         "\"thread\":4711,\"thread_name\":\"MainThread\",\"allocator\":\"malloc\",\"generation\":0,"
         "\"blocks_sample\":[{\"address\":\"0x7f2030000010\",\"size\":100000000,\"alive\":true}]}],"
         "\"omitted\":{\"rows\":5,\"bytes\":300049500},\"threads\":["
         "{\"tid\":4711,\"name\":\"MainThread\",\"set_peak\":true,\"stack\":["
-        "{\"function\":\"duplicate_data\",\"file\":\"/home/ada/work/holding.py\",\"line\":29},"
-        "{\"function\":\"process_data\",\"file\":\"/home/ada/work/holding.py\",\"line\":52},"
-        "{\"function\":\"<module>\",\"file\":\"/home/ada/work/holding.py\",\"line\":57}]},"
+        "{\"function\":\"duplicate_data\",\"file\":\"/home/usr/code/holding.py\",\"line\":29},"
+        "{\"function\":\"process_data\",\"file\":\"/home/usr/code/holding.py\",\"line\":52},"
+        "{\"function\":\"<module>\",\"file\":\"/home/usr/code/holding.py\",\"line\":57}]},"
         "{\"tid\":4712,\"name\":\"Worker-1\",\"set_peak\":false,\"stack\":["
-        "{\"function\":\"<module>\",\"file\":\"/home/ada/work/holding.py\",\"line\":57}]}]}\n");
+        "{\"function\":\"<module>\",\"file\":\"/home/usr/code/holding.py\",\"line\":57}]}]}\n");
     assert_string_equal(
         answer(&scene, "born --json 0x7f2030000019"),
         "{\"schema\":1,\"command\":\"born\","
         "\"target\":{\"kind\":\"remote\",\"pid\":4711,\"core\":null,\"python\":\"3.11.2\"},\"warnings\":[],"
         "\"address\":\"0x7f2030000010\",\"size\":100000000,\"offset\":9,\"thread\":4711,"
         "\"thread_name\":\"MainThread\",\"allocator\":\"malloc\",\"generation\":0,\"stack\":["
-        "{\"function\":\"duplicate_data\",\"file\":\"/home/ada/work/holding.py\",\"line\":29},"
-        "{\"function\":\"process_data\",\"file\":\"/home/ada/work/holding.py\",\"line\":52},"
-        "{\"function\":\"<module>\",\"file\":\"/home/ada/work/holding.py\",\"line\":57}]}\n");
+        "{\"function\":\"duplicate_data\",\"file\":\"/home/usr/code/holding.py\",\"line\":29},"
+        "{\"function\":\"process_data\",\"file\":\"/home/usr/code/holding.py\",\"line\":52},"
+        "{\"function\":\"<module>\",\"file\":\"/home/usr/code/holding.py\",\"line\":57}]}\n");
     /* As many rows as there are, also those that text would sum up. */
     expect_part(&scene, "live --json", "\"stack\":[],");
     expect_part(&scene, "live --by line --json", "\"key\":\"no Python frame\",");
-    expect_part(&scene, "live --by file --json", "\"key\":\"/home/ada/work/holding.py\",");
+    expect_part(&scene, "live --by file --json", "\"key\":\"/home/usr/code/holding.py\",");
     expect_part(&scene, "live --by thread --json", "\"key\":\"Worker-1\",\"thread\":4712,");
     expect_part(&scene, "live --by function --json",
-                "\"key\":\"duplicate_data\",\"function\":\"duplicate_data\",\"file\":\"/home/ada/work/"
+                "\"key\":\"duplicate_data\",\"function\":\"duplicate_data\",\"file\":\"/home/usr/code/"
                 "holding.py\",\"line\":28,");
     expect_part(&scene, "status --json", "\"recording\":true,\"state\":\"on\",\"pending\":null,\"level\":\"objects\",");
     expect_part(&scene, "status --json", "\"degraded\":[]}");
@@ -201,7 +201,7 @@ static void born_tells_where(void **state) {
     open_example(&scene);
     assert_string_equal(answer(&scene, "born 0x7f2030000010"),
                         "0x7f2030000010 is the start of a block of 100,000,000 bytes\n"
-                        "born in duplicate_data ada/work/holding.py:29 <- process_data:52 <- module:57\n"
+                        "born in duplicate_data usr/code/holding.py:29 <- process_data:52 <- module:57\n"
                         "by malloc in thread 4711 MainThread, generation 0\n");
     assert_string_equal(answer(&scene, "born 0x7F3000000081"),
                         "0x7f3000000081 is at byte 1 of the block of 2 bytes at 0x7f3000000080\n"
@@ -453,7 +453,7 @@ static void differences_look_like_this(void **state) {
     assert_string_equal(answer(&scene, "live --since loaded --by line"),
                         "alive now, born since mark 1 `loaded`: 150.0 MB in 2 blocks\n"
                         "  #        bytes  blocks  line\n"
-                        "  4  150,000,000       1  duplicate_data  /home/ada/work/holding.py:29\n"
+                        "  4  150,000,000       1  duplicate_data  /home/usr/code/holding.py:29\n"
                         "               7       1  1 other line\n");
     expect_part(&scene, "live --since 2 --json",
                 "\"since\":{\"generation\":2,\"name\":null,\"time\":2.000000,\"pending\":false},"
