@@ -154,7 +154,7 @@ static void tables_fit_60_columns(void **state) {
                   "    longer than sixty columns\n"
                   "  #        bytes  state   allocated by\n"
                   "  1  100,000,000  alive   dupli..e_data  holding.py:29\n"
-                  "  2           17  a\\x09b  process_data   work/holding.py:52\n"
+                  "  2           17  a\\x09b  process_data   code/holding.py:52\n"
                   "               3          3 other stacks\n"
                   "set in duplicate_data holding.py:29 <- 2 more\n");
 }
@@ -164,7 +164,7 @@ static void tables_fit_80_columns(void **state) {
                   "a headline that says something in one sentence which is longer than sixty\n"
                   "    columns\n"
                   "  #        bytes  state   allocated by\n"
-                  "  1  100,000,000  alive   duplicate_data  work/holding.py:29 <- process_data:52\n"
+                  "  1  100,000,000  alive   duplicate_data  code/holding.py:29 <- process_data:52\n"
                   "  2           17  a\\x09b  process_data    /home/usr/code/holding.py:52\n"
                   "               3          3 other stacks\n"
                   "set in duplicate_data holding.py:29 <- process_data:52 <- run runner.py:100\n");
