@@ -114,10 +114,8 @@ static inline struct mt_block block_of_slot(uint64_t address, uint32_t slot) {
     return (struct mt_block){address, slot & MT_SHADOW_MAX, slot >> MT_SHADOW_SIZE_BITS};
 }
 
-/* *ret_dense: it stood in the shadow. */
-static inline bool leave(uint64_t address, struct mt_block *ret, bool *ret_dense) {
+static inline bool leave(uint64_t address, struct mt_block *ret) {
     uint32_t slot = mt_shadow_remove(address);
-    *ret_dense = slot != 0;
     if (slot != 0) {
         *ret = block_of_slot(address, slot);
         return true;
@@ -125,8 +123,10 @@ static inline bool leave(uint64_t address, struct mt_block *ret, bool *ret_dense
     return mt_table_remove(address, ret);
 }
 
-static bool find(uint64_t address, struct mt_block *ret) {
+/* *ret_dense: it stands in the shadow. */
+static bool find(uint64_t address, struct mt_block *ret, bool *ret_dense) {
     uint32_t slot = mt_shadow_find(address);
+    *ret_dense = slot != 0;
     if (slot != 0) {
         *ret = block_of_slot(address, slot);
         return true;
@@ -164,14 +164,18 @@ void mt_record_guest_birth(struct mt_self *self, uint64_t address, uint64_t size
     mt_unlock(self, locked);
 }
 
-static inline bool record_death(struct mt_self *self, uint64_t address) {
+/* A block that is in no table any more ends: an event of its own. */
+static inline void end_block(struct mt_self *self, uint32_t site, uint64_t size) {
     struct mt_shard *shard = mt_shard();
+    change_site(shard, site, -(int64_t)size, -1);
+    commit(shard, self, -(int64_t)size);
+}
+
+static inline bool record_death(struct mt_self *self, uint64_t address) {
     struct mt_block block;
-    bool dense;
-    if (!leave(address, &block, &dense))
+    if (!leave(address, &block))
         return false;
-    change_site(shard, block.site, -(int64_t)block.size, -1);
-    commit(shard, self, -(int64_t)block.size);
+    end_block(self, block.site, block.size);
     return true;
 }
 
@@ -192,14 +196,14 @@ bool mt_record_move_begin(struct mt_self *self, uint64_t address) {
     struct mt_thread *thread = &self->image;
     struct mt_block block;
     bool locked = mt_lock(self);
-    bool known = find(address, &block);
+    bool known = find(address, &block, &self->moving_was_dense);
     if (known) { /* into the descriptor first: at no instant is it nowhere */
         thread->address = address;
         thread->size = block.size;
         thread->site = block.site;
         thread->new_address = address; /* in both */
         __atomic_store_n(&thread->operation, MT_OP_REALLOCATE, __ATOMIC_RELEASE);
-        leave(address, &block, &self->moving_was_dense);
+        leave(address, &block);
         __atomic_store_n(&thread->new_address, 0, __ATOMIC_RELEASE);
     }
     mt_unlock(self, locked);
@@ -239,19 +243,16 @@ void mt_record_move_restore(struct mt_self *self) {
     __atomic_store_n(&thread->new_address, thread->address, __ATOMIC_RELEASE); /* in both, as soon as it is entered */
     if (!enter(mt_shard(), thread->address, thread->size, thread->site, self->moving_was_dense, &missed)) {
         drop(MT_DROP_MEMORY);
-        change_site(mt_shard(), thread->site, -(int64_t)thread->size, -1);
-        commit(mt_shard(), self, -(int64_t)thread->size);
+        end_block(self, thread->site, thread->size);
     }
     __atomic_store_n(&thread->operation, MT_OP_ALLOCATE, __ATOMIC_RELEASE);
     mt_unlock(self, locked);
 }
 
 void mt_record_move_end(struct mt_self *self) {
-    struct mt_shard *shard = mt_shard();
     struct mt_thread *thread = &self->image;
     bool locked = mt_lock(self);
-    change_site(shard, thread->site, -(int64_t)thread->size, -1);
-    commit(shard, self, -(int64_t)thread->size);
+    end_block(self, thread->site, thread->size);
     __atomic_store_n(&thread->operation, MT_OP_FREE, __ATOMIC_RELEASE);
     mt_unlock(self, locked);
 }
@@ -260,10 +261,11 @@ void mt_record_abandoned(const struct mt_self *self) {
     for (uint32_t i = 0; i < memtrace_image.threads.count; i++) {
         struct mt_self *other = mt_thread_at(i);
         struct mt_block block;
+        bool dense;
         if (other == self || other->image.operation == MT_IDLE)
             continue;
         if (other->image.operation == MT_OP_REALLOCATE) {
-            if (find(other->image.address, &block)) /* it had moved, and its place was given to another */
+            if (find(other->image.address, &block, &dense)) /* it had moved, and its place was given to another */
                 mt_record_move_end(other);
             else
                 mt_record_move_restore(other);
