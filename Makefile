@@ -10,11 +10,12 @@ SANITIZE ?=
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wpointer-arith \
             -Wno-unused-parameter -Wformat=2 -Wundef
 CFLAGS ?= -O2 -g
-COMMON := -std=gnu11 -fPIC -fvisibility=hidden $(WARNINGS) -Inative -MMD -MP $(SANITIZE)
+COMMON := -std=gnu11 -fPIC -fvisibility=hidden $(WARNINGS) -Inative -I$(BUILD)/generated -MMD -MP $(SANITIZE)
 
 RECORDER_SOURCES := $(wildcard native/recorder/*.c) $(BUILD)/generated/frame_layout.c
-LIBRARY_SOURCES  := $(foreach floor,base target trace output commands,$(wildcard native/$(floor)/*.c)) \
-                    $(wildcard native/*.c)
+PYTHON_TABLES    := $(foreach table,names 3_9 3_10 3_11 3_12 3_13 3_14 3_15,$(BUILD)/generated/python_$(table).c)
+LIBRARY_SOURCES  := $(foreach floor,base layout target python allocators heap trace output commands,$(wildcard native/$(floor)/*.c)) \
+                    $(wildcard native/*.c) $(PYTHON_TABLES)
 CLI_SOURCES      := $(wildcard native/cli/*.c)
 
 # The recorder lives in other people's processes: libc alone, no lazy binding, TLS that needs no allocation.
@@ -32,7 +33,7 @@ CLI_OBJECTS      := $(call objects,$(CLI_SOURCES))
 .PHONY: build
 build: $(BUILD)/libmemtrace-recorder.so $(BUILD)/libmemtrace.so $(BUILD)/memtrace ## Build everything (the default)
 
-$(BUILD)/obj/native/recorder/%.o $(BUILD)/obj/generated/%.o: COMMON += $(RECORDER_CFLAGS)
+$(BUILD)/obj/native/recorder/%.o $(BUILD)/obj/generated/frame_layout.o: COMMON += $(RECORDER_CFLAGS)
 
 $(BUILD)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
@@ -48,6 +49,14 @@ $(BUILD)/generated/frame_layout.c: native/layout/generate.py native/layout/offse
 	@mkdir -p $(@D)
 	$(PYTHON) native/layout/generate.py native/layout/offsets.json > $@.tmp
 	mv $@.tmp $@
+
+# The stamp, because the tables change only when their contents do.
+$(BUILD)/generated/python.stamp: native/layout/generate_python.py native/layout/generate.py native/layout/offsets.json
+	@mkdir -p $(@D)
+	$(PYTHON) -B native/layout/generate_python.py native/layout/offsets.json $(@D)
+	@touch $@
+$(PYTHON_TABLES): $(BUILD)/generated/python.stamp ;
+$(LIBRARY_OBJECTS): | $(BUILD)/generated/python.stamp
 
 $(BUILD)/libmemtrace-recorder.so: $(RECORDER_OBJECTS)
 	@echo "  LINK $@"

@@ -12,7 +12,7 @@
 #include "memtrace.h"
 #include "output/emitter.h"
 #include "trace/image.h"
-#include "trace/watch.h"
+#include "base/watch.h"
 
 struct mt_call;
 

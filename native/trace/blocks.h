@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 #include "trace/image.h"
-#include "trace/watch.h"
+#include "base/watch.h"
 
 struct mt_block {
     uint64_t address;

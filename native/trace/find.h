@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 #include "target/target.h"
-#include "trace/watch.h"
+#include "base/watch.h"
 
 /* By symbol; else by its magic words at a page boundary of a writable mapping. MT_ERROR_NOT_RECORDED: there is none. */
 struct mt_error *mt_image_find(struct mt_target *target, struct mt_watch *watch, uint64_t *ret_address);

@@ -16,7 +16,7 @@
 #include "image/image.h"
 #include "target/target.h"
 #include "trace/frame.h"
-#include "trace/watch.h"
+#include "base/watch.h"
 
 struct mt_function {
     uint32_t function; /* numbers in `strings` */

@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "trace/group.h"
 #include "trace/image.h"
-#include "trace/watch.h"
+#include "base/watch.h"
 
 enum mt_moment_kind {
     MT_MOMENT_START,     /* of the recording: nothing was alive */

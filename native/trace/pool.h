@@ -9,7 +9,7 @@
 #include "base/error.h"
 #include "image/image.h"
 #include "target/target.h"
-#include "trace/watch.h"
+#include "base/watch.h"
 
 /* Reads whole arrays of one target. `budget` is how many bytes may still be read: an honest image never asks for more
  * than the target holds, so a hostile one can't make us allocate more than that. */

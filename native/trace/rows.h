@@ -13,7 +13,7 @@
 #include "trace/group.h"
 #include "trace/image.h"
 #include "trace/marks.h"
-#include "trace/watch.h"
+#include "base/watch.h"
 
 #define MT_SAMPLE_BLOCKS 5
 

@@ -1,6 +1,6 @@
 /* How long work stays polite: it asks from time to time whether the user wants it to stop. */
-#ifndef MEMTRACE_TRACE_WATCH_H
-#define MEMTRACE_TRACE_WATCH_H
+#ifndef MEMTRACE_BASE_WATCH_H
+#define MEMTRACE_BASE_WATCH_H
 
 #include <stdbool.h>
 #include <stdint.h>

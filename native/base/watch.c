@@ -1,4 +1,4 @@
-#include "trace/watch.h"
+#include "base/watch.h"
 
 #include <time.h>
 
