@@ -64,15 +64,15 @@ $(BUILD)/libmemtrace-recorder.so: $(RECORDER_OBJECTS)
 
 $(BUILD)/libmemtrace.so: $(LIBRARY_OBJECTS)
 	@echo "  LINK $@"
-	@$(CC) $(SANITIZE) -shared -Wl,-z,now -Wl,--as-needed -o $@ $^ -ldw -lelf
+	@$(CC) $(SANITIZE) -shared -Wl,-z,now -Wl,--as-needed -o $@ $^ -ldw -lelf -lm
 
 $(BUILD)/memtrace: $(CLI_OBJECTS) $(BUILD)/libmemtrace.so
 	@echo "  LINK $@"
-	@$(CC) $(SANITIZE) -Wl,-rpath,'$$ORIGIN' -o $@ $(CLI_OBJECTS) -L$(BUILD) -lmemtrace
+	@$(CC) $(SANITIZE) -Wl,-rpath,'$$ORIGIN' -o $@ $(CLI_OBJECTS) -L$(BUILD) -lmemtrace -lreadline
 
 # --- what it takes ------------------------------------------------------------------------------------------------
 
-BUILD_PACKAGES := gcc libc6-dev libdw-dev libelf-dev python3
+BUILD_PACKAGES := gcc libc6-dev libdw-dev libelf-dev libreadline-dev python3
 DEMO_PACKAGES  := gdb lldb-19 python3-lldb-19 python3-numpy
 TEST_PACKAGES  := clang clang-format clang-tidy g++ gdbserver libclang-rt-14-dev libcmocka-dev libjemalloc2 \
                   python3-dev python3-greenlet python3-pyflakes python3-pytest

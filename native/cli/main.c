@@ -2,13 +2,16 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "cli/place.h"
+#include "cli/prompt.h"
 #include "cli/report.h"
 #include "cli/run.h"
 #include "cli/terminal.h"
@@ -26,12 +29,15 @@ struct request {
 
 static void print_usage(FILE *out) {
     fprintf(out,
-            "usage: memtrace --pid PID COMMAND [OPTIONS]                 ask a running process\n"
-            "       memtrace --core CORE [--exe EXE] COMMAND [OPTIONS]   ask a core file\n"
+            "usage: memtrace --pid PID [COMMAND [OPTIONS]]                 ask a running process\n"
+            "       memtrace --core CORE [--exe EXE] [COMMAND [OPTIONS]]   ask a core file\n"
             "       %s\n"
-            "                                                            run a program recorded\n"
-            "       memtrace help [COMMAND]                              what there is to ask\n"
-            "       memtrace --version\n",
+            "                                                              run a program recorded\n"
+            "       memtrace help [COMMAND]                                what there is to ask\n"
+            "       memtrace --version\n"
+            "Without COMMAND there is a prompt for as many as you like. Where standard input is no\n"
+            "terminal its lines are the commands, but for blank ones and those that begin with #;\n"
+            "one that fails makes the exit status 1, and the others still run.\n",
             mt_cli_run_usage());
 }
 
@@ -150,6 +156,22 @@ static bool needs_target(const char *command) {
     return false;
 }
 
+static int run_one(struct mt_session *session, const char *command) {
+    mt_terminal_watch_interrupt();
+    return finish(mt_session_run(session, command));
+}
+
+/* Opening a session only notes what to open. Before the first of many commands it is better said at once. */
+static bool is_there(const struct request *request) {
+    if (request->core && access(request->core, R_OK) != 0)
+        mt_complain("can't open %s: %s", request->core, strerror(errno));
+    else if (request->pid && kill(request->pid, 0) != 0 && errno == ESRCH)
+        mt_complain("no process %d", (int)request->pid);
+    else
+        return true;
+    return false;
+}
+
 static int answer(const struct request *request) {
     const char *command = request->command ? request->command : "";
     if (request->help) {
@@ -168,14 +190,15 @@ static int answer(const struct request *request) {
                           shown, shown);
         return MT_EXIT_USAGE;
     }
-    mt_terminal_watch_interrupt();
+    if (!request->command && !is_there(request))
+        return MT_EXIT_ERROR;
     struct mt_session *session;
     const struct mt_answer *opening =
         request->pid ? mt_session_open_pid(mt_terminal_host(), request->pid, &session)
                      : mt_session_open_core(mt_terminal_host(), request->core, request->executable, &session);
     if (mt_answer_status(opening))
         return finish(opening);
-    int status = finish(mt_session_run(session, command));
+    int status = request->command ? run_one(session, command) : mt_prompt(session, request->pid, request->core);
     mt_session_destroy(session);
     return status;
 }

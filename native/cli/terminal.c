@@ -53,13 +53,30 @@ static void note_interrupt(int signal_number) {
     interrupt_seen = 1;
 }
 
-void mt_terminal_watch_interrupt(void) {
+static void set_interrupt(void (*handler)(int), int flags) {
     struct sigaction action, before;
-    /* A background job of a script has SIGINT ignored, and keeps it so. */
     if (sigaction(SIGINT, NULL, &before) || before.sa_handler == SIG_IGN)
         return;
     memset(&action, 0, sizeof(action));
-    action.sa_handler = note_interrupt;
-    action.sa_flags = (int)(SA_RESETHAND | SA_RESTART);
+    action.sa_handler = handler;
+    action.sa_flags = flags;
     sigaction(SIGINT, &action, NULL);
+}
+
+void mt_terminal_watch_interrupt(void) {
+    set_interrupt(note_interrupt, (int)(SA_RESETHAND | SA_RESTART));
+}
+
+void mt_terminal_note_interrupts(void) {
+    set_interrupt(note_interrupt, SA_RESTART);
+}
+
+void mt_terminal_leave_interrupt(void) {
+    set_interrupt(SIG_DFL, 0);
+}
+
+bool mt_terminal_take_interrupt(void) {
+    bool seen = interrupt_seen != 0;
+    interrupt_seen = 0;
+    return seen;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "commands/python_name.h"
 #include "commands/session.h"
 
 static struct mt_error *parse_hexadecimal(const char *text, uint64_t *ret) {
@@ -44,6 +45,8 @@ struct mt_error *mt_address_parse(struct mt_call *call, const char *text, struct
             result.value = handle.address;
             result.live_blocks = handle.live_blocks;
         }
+    } else if (mt_python_name_is(text)) {
+        error = mt_python_name_resolve(call, text, &result.value);
     } else if (text[0] == '0' && (text[1] == 'x' || text[1] == 'X')) {
         error = text[strcspn(text, " +-*")] == '\0' ? parse_hexadecimal(text, &result.value)
                                                     : evaluate(call, text, &result.value);

@@ -8,11 +8,12 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/watch.h"
 #include "commands/options.h"
+#include "heap/graph.h"
 #include "memtrace.h"
 #include "output/emitter.h"
 #include "trace/image.h"
-#include "base/watch.h"
 
 struct mt_call;
 
@@ -33,6 +34,12 @@ extern const struct mt_command mt_live_command;
 extern const struct mt_command mt_mark_command;
 extern const struct mt_command mt_diff_command;
 extern const struct mt_command mt_born_command;
+extern const struct mt_command mt_types_command;
+extern const struct mt_command mt_instances_command;
+extern const struct mt_command mt_object_command;
+extern const struct mt_command mt_holds_command;
+extern const struct mt_command mt_who_holds_command;
+extern const struct mt_command mt_threads_command;
 extern const struct mt_command mt_help_command;
 
 /* In the order of the help. */
@@ -65,6 +72,11 @@ struct mt_error *mt_call_target(struct mt_call *call, struct mt_target **ret);
 struct mt_error *mt_call_image(struct mt_call *call, struct mt_image **ret);
 /* The image of something that was recorded: as mt_call_image, with an error for a recorder that never began. */
 struct mt_error *mt_call_recording(struct mt_call *call, struct mt_image **ret);
+/* The CPython in the target; what it consists of; who refers to whom in it. Made when first asked for at a stop, and
+ * kept until the target runs. The session owns them. */
+struct mt_error *mt_call_python(struct mt_call *call, struct mt_python **ret);
+struct mt_error *mt_call_census(struct mt_call *call, struct mt_census **ret);
+struct mt_error *mt_call_graph(struct mt_call *call, struct mt_graph **ret);
 /* What must be known to judge the answer: a line of text, an element of `warnings` in JSON. */
 void mt_call_warn(struct mt_call *call, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Warns about what holds for any answer from this image: events in flight, gaps in a core's tables, a stopped

@@ -36,6 +36,15 @@ struct mt_error *mt_handles_find(const struct mt_handles *handles, size_t number
                                number, count);
     }
     const struct mt_handle *handle = &handles->rows.data[number - 1];
+    if (handle->kind == MT_HANDLE_OTHER)
+        return mt_error_create(MT_ERROR_NOT_FOUND,
+                               "row %zu stands for no object: what holds there is a variable, a thread or the "
+                               "interpreter itself",
+                               number);
+    if (handle->kind == MT_HANDLE_OBJECT) {
+        *ret = *handle;
+        return NULL;
+    }
     if (handle->live_blocks == 0 && handle->blocks == 0)
         return mt_error_create(MT_ERROR_NOT_FOUND, "row %zu: no block that was born there in between is alive", number);
     if (handle->live_blocks == 0)

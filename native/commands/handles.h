@@ -9,9 +9,17 @@
 #include "base/error.h"
 #include "base/vector.h"
 
-/* What a row stands for as an address: the largest of its blocks that live. */
+enum mt_handle_kind {
+    MT_HANDLE_BLOCKS, /* a row of the recorder's: the largest of its blocks that live */
+    MT_HANDLE_OBJECT, /* a Python object */
+    MT_HANDLE_OTHER,  /* something that is no object: a variable of a frame, a thread */
+};
+
+/* What a row stands for as an address. */
 struct mt_handle {
+    enum mt_handle_kind kind;
     uint64_t address;
+    /* of MT_HANDLE_BLOCKS: */
     uint64_t blocks;      /* of the row, as it was listed; 0: a change, which stands for blocks born in between */
     uint64_t live_blocks; /* 0: none, and `address` means nothing */
 };

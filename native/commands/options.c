@@ -47,6 +47,11 @@ static const struct option options[] = {
      "objects (the default): every Python object and what C allocates; heap: what malloc and mmap hand out, the "
      "cheapest"},
     {MT_OPTION_LIMIT, "--limit", "N", NULL, "all", "show N rows, or all; text shows 20 otherwise, JSON all"},
+    {MT_OPTION_TYPE, "--type", "TYPE", NULL, NULL, "of all instances of this type, instead of one object"},
+    {MT_OPTION_THREAD, "--thread", "T", NULL, NULL,
+     "a thread by its number in `threads`: it alone is shown, and names are those of its frames"},
+    {MT_OPTION_FRAME, "--frame", "N", NULL, NULL, "names are those of this frame of the thread: 0 is the innermost"},
+    {MT_OPTION_NO_VALUES, "--no-values", NULL, NULL, NULL, "leave the program's own data out: values and keys"},
     {MT_OPTION_JSON, "--json", NULL, NULL, NULL, "answer with one JSON object"},
 };
 #define OPTION_COUNT (sizeof options / sizeof options[0])
@@ -110,24 +115,43 @@ static struct mt_error *parse_choice(const struct option *option, const char *wo
     return NULL;
 }
 
-static struct mt_error *parse_limit(const char *word, size_t *ret) {
-    if (strcmp(word, "all") == 0) {
-        *ret = SIZE_MAX;
-        return NULL;
-    }
-    size_t limit = 0;
+/* False: not a number, or a ridiculous one. */
+static bool parse_number(const char *word, size_t *ret) {
+    size_t number = 0;
     const char *c = word;
-    for (; isdigit((unsigned char)*c) && limit < SIZE_MAX / 20; c++)
-        limit = 10 * limit + (size_t)(*c - '0');
+    for (; isdigit((unsigned char)*c) && number < SIZE_MAX / 20; c++)
+        number = 10 * number + (size_t)(*c - '0');
     if (c == word || *c != '\0')
+        return false;
+    *ret = number;
+    return true;
+}
+
+static struct mt_error *parse_limit(const char *word, size_t *ret) {
+    if (strcmp(word, "all") == 0)
+        *ret = SIZE_MAX;
+    else if (!parse_number(word, ret))
         return mt_error_create(MT_ERROR_USAGE, "--limit takes a number of rows, or `all`, not `%s`", word);
-    *ret = limit;
+    return NULL;
+}
+
+static struct mt_error *parse_frame_number(const char *option, const char *word, size_t *ret) {
+    if (!parse_number(word, ret))
+        return mt_error_create(MT_ERROR_USAGE, "%s takes a number as `memtrace threads` shows it, not `%s`", option,
+                               word);
     return NULL;
 }
 
 static struct mt_error *parse_since(const char *word, char *ret) {
     if (strlen(word) >= MT_MARK_NAME)
         return mt_error_create(MT_ERROR_USAGE, "--since takes a mark's number or name, and no name is that long");
+    strcpy(ret, word);
+    return NULL;
+}
+
+static struct mt_error *parse_type(const char *word, char *ret) {
+    if (strlen(word) >= MT_TYPE_WORD)
+        return mt_error_create(MT_ERROR_USAGE, "--type takes a type's name of at most %d bytes", MT_TYPE_WORD - 1);
     strcpy(ret, word);
     return NULL;
 }
@@ -142,6 +166,13 @@ static struct mt_error *apply(const struct option *option, const char *value, st
         return parse_limit(value, &result->limit);
     case MT_OPTION_SINCE:
         return parse_since(value, result->since);
+    case MT_OPTION_TYPE:
+        return parse_type(value, result->type);
+    case MT_OPTION_THREAD:
+        return parse_frame_number(option->name, value, &result->thread);
+    case MT_OPTION_FRAME:
+        return parse_frame_number(option->name, value, &result->frame);
+    case MT_OPTION_NO_VALUES:
     case MT_OPTION_JSON:
         break;
     }
@@ -178,7 +209,8 @@ static struct mt_error *parse_one(const char **line, unsigned accepted, struct m
 }
 
 struct mt_error *mt_options_parse(const char *line, unsigned accepted, struct mt_options *ret, const char **ret_rest) {
-    *ret = (struct mt_options){.by = MT_BY_STACK, .level = MT_LEVEL_OBJECTS, .limit = SIZE_MAX};
+    *ret = (struct mt_options){
+        .by = MT_BY_STACK, .level = MT_LEVEL_OBJECTS, .limit = SIZE_MAX, .thread = SIZE_MAX, .frame = SIZE_MAX};
     struct mt_error *error = NULL;
     line = mt_word_skip_blanks(line);
     while (!error && line[0] == '-' && mt_word_length(line) > 1) {

@@ -11,6 +11,8 @@
 #include "base/strbuf.h"
 #include "image/image.h"
 
+#define MT_TYPE_WORD 256 /* bytes of a type's name as an argument, its NUL among them */
+
 /* Which options a command takes: a sum of these. */
 enum mt_option {
     MT_OPTION_BY = 1 << 0,
@@ -18,6 +20,10 @@ enum mt_option {
     MT_OPTION_LIMIT = 1 << 2,
     MT_OPTION_JSON = 1 << 3,
     MT_OPTION_SINCE = 1 << 4,
+    MT_OPTION_NO_VALUES = 1 << 5,
+    MT_OPTION_TYPE = 1 << 6,
+    MT_OPTION_THREAD = 1 << 7,
+    MT_OPTION_FRAME = 1 << 8,
 };
 
 struct mt_options {
@@ -26,6 +32,9 @@ struct mt_options {
     unsigned level;           /* enum mt_level */
     size_t limit;             /* rows; SIZE_MAX: all */
     char since[MT_MARK_NAME]; /* a mark's number or name */
+    char type[MT_TYPE_WORD];  /* a type as people write it */
+    size_t thread;            /* a thread's number (from 1 on); SIZE_MAX: not given */
+    size_t frame;             /* a frame's number in its thread, 0 is the innermost; SIZE_MAX: not given */
 };
 
 /* Parses the options at the start of `line`; *ret_rest points behind them and behind the blanks that follow (and behind

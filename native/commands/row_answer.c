@@ -3,10 +3,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "commands/session.h"
+#include "commands/listing.h"
 #include "output/text.h"
-
-#define DEFAULT_LIMIT 20
 
 static const struct mt_amount *amount_of(const struct mt_row *row, enum mt_rows_of of) {
     return of == MT_ROWS_PEAK ? &row->peak : &row->live;
@@ -18,11 +16,8 @@ static uint64_t weight_of(const struct mt_row *row, enum mt_rows_of of) {
 }
 
 size_t mt_row_answer_choose(const struct mt_call *call, const struct mt_rows *rows, enum mt_rows_of of) {
-    bool limited = call->options.given & MT_OPTION_LIMIT;
-    size_t most = limited ? call->options.limit : call->emitter.json ? SIZE_MAX : DEFAULT_LIMIT;
-    if (most > rows->count)
-        most = rows->count;
-    if (limited || call->emitter.json)
+    size_t most = mt_listing_shown(call, rows->count);
+    if ((call->options.given & MT_OPTION_LIMIT) || call->emitter.json)
         return most;
     uint64_t whole = 0, sum = 0;
     for (size_t i = 0; i < rows->count; i++)
@@ -156,21 +151,10 @@ static void emit_sample(struct mt_emitter *emitter, const struct mt_row *row) {
     mt_emit_end(emitter, ']');
 }
 
-/* Numbers the row, also as a variable of the debugger. */
-static bool number_row(struct mt_call *call, const struct mt_row *row, enum mt_rows_of of, size_t *ret) {
-    struct mt_handle handle = {.address = row->sample_count > 0 ? row->sample[0].address : 0,
-                               .blocks = of == MT_ROWS_CHANGE ? 0 : amount_of(row, of)->blocks,
-                               .live_blocks = row->live.blocks};
-    *ret = mt_handles_add(mt_session_handles(call->session), handle);
-    if (*ret == 0)
-        return false;
-    const struct mt_host *host = mt_session_debugger(call->session);
-    if (handle.live_blocks > 0 && host && host->set_variable) {
-        char name[32];
-        snprintf(name, sizeof name, "mt%zu", *ret);
-        host->set_variable(host->context, name, handle.address);
-    }
-    return true;
+static size_t number_row(struct mt_call *call, const struct mt_row *row, enum mt_rows_of of) {
+    return mt_listing_number(call, (struct mt_handle){.address = row->sample_count > 0 ? row->sample[0].address : 0,
+                                                      .blocks = of == MT_ROWS_CHANGE ? 0 : amount_of(row, of)->blocks,
+                                                      .live_blocks = row->live.blocks});
 }
 
 /* The cells of a row's amounts. */
@@ -251,12 +235,10 @@ struct mt_error *mt_row_answer(struct mt_call *call, const struct mt_image *imag
     mt_emit_table_begin(emitter, "rows", columns, choose_columns(rows, of, columns));
     for (size_t i = 0; i < shown && !error; i++) {
         const struct mt_row *row = &rows->rows[i];
-        size_t number = 0;
         mt_emit_row_begin(emitter, MT_ROW_BOTH);
-        bool ok = emitter->json || number_row(call, row, of, &number);
-        mt_emit_cell_number(emitter, number);
+        mt_emit_cell_number(emitter, number_row(call, row, of));
         emit_amounts(emitter, row, of);
-        ok = ok && emit_group(emitter, image, row, rows->by, &list);
+        bool ok = emit_group(emitter, image, row, rows->by, &list);
         emit_origin(emitter, image, row);
         emit_sample(emitter, row);
         mt_emit_row_end(emitter);

@@ -33,6 +33,10 @@ struct mt_session {
     /* The target at this stop and what was read from it. */
     struct mt_target *target;
     struct mt_image *image;
+    struct mt_python *python;
+    struct mt_census *census;
+    struct mt_graph *graph;
+    bool keeps_stopped;  /* the process may not run between commands */
     uint64_t generation; /* of the debugger, when the target was opened */
     int32_t kind;
     int32_t stop_pid;
@@ -87,6 +91,12 @@ size_t mt_answer_length(const struct mt_answer *answer) {
 static void close_target(struct mt_session *session) {
     mt_image_destroy(session->image);
     session->image = NULL;
+    mt_graph_destroy(session->graph);
+    session->graph = NULL;
+    mt_census_destroy(session->census);
+    session->census = NULL;
+    mt_python_destroy(session->python);
+    session->python = NULL;
     if (session->target)
         mt_target_destroy(session->target);
     session->target = NULL;
@@ -208,6 +218,36 @@ struct mt_error *mt_call_recording(struct mt_call *call, struct mt_image **ret) 
     return error ? error : mt_image_check_recorded(*ret);
 }
 
+struct mt_error *mt_call_python(struct mt_call *call, struct mt_python **ret) {
+    struct mt_target *target;
+    struct mt_error *error = mt_call_target(call, &target);
+    if (!error && !call->session->python)
+        error = mt_python_open(target, &call->watch, &call->session->python);
+    if (!error)
+        *ret = call->session->python;
+    return error;
+}
+
+struct mt_error *mt_call_census(struct mt_call *call, struct mt_census **ret) {
+    struct mt_python *python;
+    struct mt_error *error = mt_call_python(call, &python);
+    if (!error && !call->session->census)
+        error = mt_census_create(python, &call->watch, &call->session->census);
+    if (!error)
+        *ret = call->session->census;
+    return error;
+}
+
+struct mt_error *mt_call_graph(struct mt_call *call, struct mt_graph **ret) {
+    struct mt_census *census;
+    struct mt_error *error = mt_call_census(call, &census);
+    if (!error && !call->session->graph)
+        error = mt_graph_create(census, &call->watch, &call->session->graph);
+    if (!error)
+        *ret = call->session->graph;
+    return error;
+}
+
 /* --- warnings and hints ----------------------------------------------------------------------------------------- */
 
 void mt_call_warn(struct mt_call *call, const char *format, ...) {
@@ -303,7 +343,9 @@ static void write_target(struct mt_json *json, const struct mt_session *session)
     else
         mt_json_null(json, "pid");
     mt_json_string(json, "core", target ? target->info.core : NULL);
-    if (version != 0) {
+    if (session->python) {
+        mt_json_string(json, "python", session->python->version_text);
+    } else if (version != 0) {
         struct mt_strbuf text = MT_STRBUF_INIT;
         mt_strbuf_printf(&text, "%u.%u.%u", version >> 24, version >> 16 & 0xff, version >> 8 & 0xff);
         mt_json_string(json, "python", text.data);
@@ -323,7 +365,9 @@ static void write_answer(const struct mt_call *call, struct mt_strbuf *out) {
     const struct mt_session *session = call->session;
     if (!call->emitter.json) {
         mt_strbuf_append_bytes(out, body->data, body->length);
-        double seconds = session->source == SOURCE_PID && session->target ? session->target->info.stopped_seconds : 0;
+        double seconds = session->source == SOURCE_PID && session->target && !session->keeps_stopped
+                             ? session->target->info.stopped_seconds
+                             : 0;
         if (seconds > 0) {
             mt_strbuf_printf(out, "(stopped pid %d for ", (int)session->pid);
             mt_text_seconds(out, (uint64_t)(seconds * 1e9));
@@ -452,7 +496,7 @@ const struct mt_answer *mt_session_run(struct mt_session *session, const char *c
     mt_strbuf_deinit(&text);
     /* A process that we stopped ourselves goes on as soon as it can; a core and a debugger's process stay as they are.
      */
-    if (session->source == SOURCE_PID || session->source == SOURCE_STOPPED) {
+    if ((session->source == SOURCE_PID || session->source == SOURCE_STOPPED) && !session->keeps_stopped) {
         close_target(session);
         mt_handles_reset(&session->handles);
     }
@@ -483,6 +527,10 @@ struct mt_session *mt_session_create(const struct mt_host *host, const char *lib
         return NULL;
     }
     return session;
+}
+
+void mt_session_keep_stopped(struct mt_session *session) {
+    session->keeps_stopped = true;
 }
 
 void mt_session_destroy(struct mt_session *session) {

@@ -11,11 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum mt_line_table {
-    MT_LINES_LNOTAB,   /* 3.9: co_lnotab, pairs (address delta, signed line delta) */
-    MT_LINES_PAIRS,    /* 3.10: PEP 626 pairs (range length, signed line delta; -128: no line) */
-    MT_LINES_LOCATION, /* 3.11+: location table */
-};
+#include "layout/line_table.h"
 
 struct mt_frame_layout {
     uint8_t major, minor;

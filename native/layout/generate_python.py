@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """generate_python.py OFFSETS.json DIRECTORY
 
-Writes what the heap reader knows of CPython's memory into DIRECTORY: python_fields.h, an enumeration of every measured
-structure member and constant, python_names.c with their names, and one python_3_N.c a minor version with their values: those of its first release, then,
-release by release and variant by variant, only what changed (python_layout.h tells how they are read).
+Writes what the heap reader knows of CPython's memory into DIRECTORY: python_fields.h, an enumeration of every measured structure
+member and constant, python_names.c with their names, and one python_3_N.c a minor version with their values: those of
+its first release, then, release by release and variant by variant, only what changed (python_layout.h tells how they are
+read).
 """
 import json
 import pathlib
@@ -23,6 +24,11 @@ def field_name(struct, field):
         return f"{struct}__sizeof"
     field = re.sub(r"\[\]$", "_stride", field).replace("[].", "_each_").replace(".", "_")
     return f"{struct}__{field}"
+
+
+def full_name(struct, field):
+    """As messages and the search in debug information have it; a struct may have a member called `size`."""
+    return f"sizeof({struct})" if field == ".size" else f"{struct}.{field}"
 
 
 def values_of(structs, consts):
@@ -50,12 +56,19 @@ def difference(old, new):
     return changed
 
 
+def pymalloc_constants(offsets, minor):
+    """Those that no header has before 3.12: they stand in Objects/obmalloc.c itself."""
+    known = offsets["pymalloc_constants"][f"3.{minor}" if minor < 11 else "3.11+"]
+    return {name: value for name, value in known.items() if name.isupper()}
+
+
 def revisions_of(offsets, minor):
     """(version, variant, {name: number}) in the order in which they are applied."""
     layout = offsets["layouts"][f"3.{minor}"]
     before = {}
     for version in [layout["base_version"]] + [patch["from"] for patch in layout["patches"]]:
-        values = values_of(*resolve(layout, version))
+        structs, consts = resolve(layout, version)
+        values = values_of(structs, {**pymalloc_constants(offsets, minor), **consts})
         changed = difference(before, values)
         if changed:
             yield version, "0", changed
@@ -72,9 +85,9 @@ def revisions_of(offsets, minor):
 
 
 def releases_of(offsets, minor):
-    for version, known in offsets["versions"].items():
-        if "gil" in known and version_key(version)[:2] == (3, minor):
-            yield version, known["gil"]["_PyRuntime_size"]
+    """The measured ones, in order."""
+    of_minor = [v for v, known in offsets["versions"].items() if "gil" in known and version_key(v)[:2] == (3, minor)]
+    return sorted(of_minor, key=version_key)
 
 
 def render_fields(names):
@@ -94,8 +107,8 @@ def render_minor(offsets, minor):
     out.append("static const struct mt_python_revision revisions[] = {")
     for number, (version, variant, values) in enumerate(revisions):
         out.append(f"    {{{hexadecimal(version)}, {variant}, values_{number}, {len(values)}}}, /* {version} */")
-    out += ["};", "", "static const struct mt_python_release releases[] = {"]
-    out += [f"    {{{hexadecimal(version)}, {size}}}," for version, size in releases_of(offsets, minor)]
+    out += ["};", "", "static const uint32_t releases[] = {"]
+    out += [f"    {hexadecimal(version)}, /* {version} */" for version in releases_of(offsets, minor)]
     out += ["};", "", f"const struct mt_python_minor mt_python_3_{minor} = {{"]
     out += [f"    .minor = {minor},", "    .revisions = revisions,"]
     out += ["    .revision_count = sizeof revisions / sizeof revisions[0],", "    .releases = releases,"]
@@ -117,8 +130,10 @@ def names_of(offsets):
     names = {}
     for part in known:
         for struct, fields in part.get("structs", {}).items():
-            names.update({field_name(struct, f): f"{struct}{f}" if f == ".size" else f"{struct}.{f}" for f in fields})
+            names.update({field_name(struct, f): full_name(struct, f) for f in fields})
         names.update({f"constant__{name}": name for name in part.get("consts", {})})
+    for minor in range(FIRST_MINOR, LAST_MINOR + 1):
+        names.update({f"constant__{name}": name for name in pymalloc_constants(offsets, minor)})
     return dict(sorted(names.items()))
 
 

@@ -12,9 +12,49 @@ static const struct mt_python_minor *minor_of(uint32_t version) {
     return NULL;
 }
 
-static void apply(struct mt_python_layout *layout, const struct mt_python_revision *revision) {
-    for (size_t i = 0; i < revision->count; i++)
-        layout->value[revision->values[i].field] = revision->values[i].value;
+/* --- values ------------------------------------------------------------------------------------------------------- */
+
+/* One field of a release build: the last revision up to `version` that sets it says what it is; the first is for all.
+ */
+static void apply_releases(const struct mt_python_minor *minor, uint32_t version, struct mt_python_layout *layout) {
+    for (size_t i = 0; i < minor->revision_count; i++) {
+        const struct mt_python_revision *revision = &minor->revisions[i];
+        if (revision->variant != 0 || (i > 0 && revision->version > version))
+            continue;
+        for (size_t k = 0; k < revision->count; k++)
+            layout->value[revision->values[k].field] = revision->values[k].value;
+    }
+}
+
+static int64_t release_value(const struct mt_python_minor *minor, uint32_t version, uint16_t field) {
+    int64_t value = -1;
+    for (size_t i = 0; i < minor->revision_count; i++) {
+        const struct mt_python_revision *revision = &minor->revisions[i];
+        for (size_t k = 0; revision->variant == 0 && (i == 0 || revision->version <= version) && k < revision->count;
+             k++)
+            if (revision->values[k].field == field)
+                value = revision->values[k].value;
+    }
+    return value;
+}
+
+/* The revision of a variant that was measured last before `version`, else the first one; NULL: it moves nothing. */
+static const struct mt_python_revision *variant_near(const struct mt_python_minor *minor, uint32_t version,
+                                                     unsigned variant) {
+    const struct mt_python_revision *nearest = NULL;
+    for (size_t i = 0; i < minor->revision_count; i++)
+        if (minor->revisions[i].variant == variant && (!nearest || minor->revisions[i].version <= version))
+            nearest = &minor->revisions[i];
+    return nearest;
+}
+
+static void apply_variant(const struct mt_python_minor *minor, const struct mt_python_revision *revision,
+                          struct mt_python_layout *layout) {
+    for (size_t i = 0; i < revision->count; i++) {
+        const struct mt_python_value *moved = &revision->values[i];
+        int64_t from = release_value(minor, revision->version, moved->field), *value = &layout->value[moved->field];
+        *value = from < 0 || moved->value < 0 || *value < 0 ? moved->value : *value + (moved->value - from);
+    }
 }
 
 bool mt_python_layout_choose(uint32_t version, unsigned variant, struct mt_python_layout *ret) {
@@ -22,30 +62,32 @@ bool mt_python_layout_choose(uint32_t version, unsigned variant, struct mt_pytho
     if (!minor)
         return false;
     *ret = (struct mt_python_layout){.version = version, .variant = variant};
+    mt_python_layout_nearest(version, &ret->measured, 1);
     for (size_t i = 0; i < MT_FIELD_COUNT; i++)
         ret->value[i] = -1;
-    for (size_t i = 0; i < minor->revision_count; i++)
-        if (minor->revisions[i].variant == 0 && (i == 0 || minor->revisions[i].version <= version))
-            apply(ret, &minor->revisions[i]);
+    apply_releases(minor, version, ret);
     for (unsigned bit = MT_PYTHON_DEBUG; bit <= MT_PYTHON_JIT; bit <<= 1) {
-        const struct mt_python_revision *nearest = NULL;
-        for (size_t i = 0; variant & bit && i < minor->revision_count; i++)
-            if (minor->revisions[i].variant == bit && (!nearest || minor->revisions[i].version <= version))
-                nearest = &minor->revisions[i];
-        if (nearest)
-            apply(ret, nearest);
+        const struct mt_python_revision *revision = variant & bit ? variant_near(minor, version, bit) : NULL;
+        if (revision)
+            apply_variant(minor, revision, ret);
     }
-    for (size_t i = 0; i < minor->release_count; i++)
-        ret->measured |= minor->releases[i].version == version;
     return true;
 }
 
-uint64_t mt_python_layout_runtime_size(uint32_t version) {
+/* --- releases ----------------------------------------------------------------------------------------------------- */
+
+size_t mt_python_layout_nearest(uint32_t version, uint32_t *ret, size_t room) {
     const struct mt_python_minor *minor = minor_of(version);
-    for (size_t i = 0; minor && i < minor->release_count; i++)
-        if (minor->releases[i].version == version)
-            return minor->releases[i].runtime_size;
-    return 0;
+    size_t count = 0, later = 0;
+    if (!minor)
+        return 0;
+    while (later < minor->release_count && minor->releases[later] <= version)
+        later++;
+    for (size_t i = later; i > 0 && count < room; i--)
+        ret[count++] = minor->releases[i - 1];
+    for (size_t i = later; i < minor->release_count && count < room; i++)
+        ret[count++] = minor->releases[i];
+    return count;
 }
 
 const char *mt_python_field_name(enum mt_python_field field) {

@@ -17,9 +17,9 @@
 enum { MT_PYTHON_DEBUG = 1, MT_PYTHON_JIT = 2 };
 
 struct mt_python_layout {
-    uint32_t version; /* as PY_VERSION_HEX: 0x030e08f0 */
+    uint32_t version;  /* as PY_VERSION_HEX: 0x030e08f0 */
+    uint32_t measured; /* the release that was measured and taken for it: `version` itself, or one near to it */
     unsigned variant;
-    bool measured; /* this very release is in the data; else the nearest earlier one of its minor version was taken */
     int64_t value[MT_FIELD_COUNT];
 };
 
@@ -35,12 +35,15 @@ static inline unsigned mt_python_layout_minor(const struct mt_python_layout *lay
 #define MT_PYTHON_FIRST_MINOR 9
 #define MT_PYTHON_LAST_MINOR 15
 
-/* The built-in layout of a version; false: its minor version is not known. */
+/* The built-in layout of a version; false: its minor version is not known. A release that was not measured gets what
+ * was measured last before it (else the first that was). What a variant moves was measured at some releases only: it
+ * moves the same fields by as much in those near to them. */
 bool mt_python_layout_choose(uint32_t version, unsigned variant, struct mt_python_layout *ret);
-/* sizeof(_PyRuntimeState) of a release build, which tells versions and variants apart; 0: unknown. */
-uint64_t mt_python_layout_runtime_size(uint32_t version);
+/* The measured releases of a version's minor version: the nearest earlier one first (the version itself, if it was
+ * measured), then the other earlier ones, then the later ones. At most `room`; returns how many. */
+size_t mt_python_layout_nearest(uint32_t version, uint32_t *ret, size_t room);
 /* "PyDictObject.ma_keys" of a field, for messages and for the search in debug information: where CPython's own name
- * has a dot or brackets, this has them too. */
+ * has a dot or brackets, this has them too; "sizeof(PyDictObject)"; a constant's bare name. */
 const char *mt_python_field_name(enum mt_python_field field);
 
 /* --- the form of the generated tables ---------------------------------------------------------------------------- */
@@ -58,16 +61,11 @@ struct mt_python_revision {
     size_t count;
 };
 
-struct mt_python_release {
-    uint32_t version;
-    uint64_t runtime_size;
-};
-
 struct mt_python_minor {
     unsigned minor;
     const struct mt_python_revision *revisions;
     size_t revision_count;
-    const struct mt_python_release *releases;
+    const uint32_t *releases; /* that were measured, in order */
     size_t release_count;
 };
 

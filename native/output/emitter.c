@@ -343,46 +343,98 @@ static void append_line(struct mt_emitter *emitter, struct mt_strbuf *line) {
 }
 
 #define MAX_COLUMNS 16
+#define LEAST_VALUE 8 /* columns that a value keeps however narrow the line is */
 
-static void lay_out(struct mt_emitter *emitter) {
-    size_t widths[MAX_COLUMNS] = {0}, used = 0, function_width = 0, count = emitter->column_count, rest = 0;
-    for (size_t c = 0; c < count; c++) {
+/* Cuts the widest columns of values until `used` fits the line. */
+static void shrink_values(const struct mt_emitter *emitter, size_t *widths, size_t used) {
+    while (emitter->width > 0 && used > emitter->width) {
+        size_t widest = SIZE_MAX;
+        for (size_t c = 0; c < emitter->column_count; c++)
+            if (emitter->columns[c].title && emitter->columns[c].kind == MT_COLUMN_VALUE && widths[c] > LEAST_VALUE &&
+                (widest == SIZE_MAX || widths[c] > widths[widest]))
+                widest = c;
+        if (widest == SIZE_MAX)
+            break;
+        widths[widest]--;
+        used--;
+    }
+}
+
+/* How a text table stands on the line. */
+struct layout {
+    size_t widths[MAX_COLUMNS];
+    size_t rest;           /* columns for the last one, of a stack or path */
+    size_t function_width; /* of a stack column */
+};
+
+static void measure_table(const struct mt_emitter *emitter, struct layout *layout) {
+    size_t used = 0;
+    for (size_t c = 0; c < emitter->column_count; c++) {
         const struct mt_column *column = &emitter->columns[c];
         if (!column->title)
             continue;
         if (column->kind == MT_COLUMN_STACK || column->kind == MT_COLUMN_PATH) {
-            rest = room(emitter, used);
+            layout->rest = room(emitter, used);
             if (column->kind == MT_COLUMN_STACK)
-                function_width = measure_functions(emitter, c, rest);
+                layout->function_width = measure_functions(emitter, c, layout->rest);
             continue;
         }
         /* Three columns for a handle: tables of one stop then line up. */
-        widths[c] = measure(emitter, c);
-        if (column->kind == MT_COLUMN_HANDLE && widths[c] < 3)
-            widths[c] = 3;
-        used += widths[c] + GAP;
+        layout->widths[c] = measure(emitter, c);
+        if (column->kind == MT_COLUMN_HANDLE && layout->widths[c] < 3)
+            layout->widths[c] = 3;
+        used += layout->widths[c] + GAP;
     }
+    shrink_values(emitter, layout->widths, used > GAP ? used - GAP : 0);
+}
+
+static void append_value(struct mt_strbuf *line, const char *text, size_t width) {
+    struct mt_strbuf cut = MT_STRBUF_INIT;
+    mt_text_cut(&cut, text, width);
+    append_aligned(line, cut.data ? cut.data : "", width, false);
+    mt_strbuf_deinit(&cut);
+}
+
+static void append_cell(struct mt_emitter *emitter, struct mt_strbuf *line, const struct layout *layout, size_t c,
+                        const struct mt_cell *cell) {
+    const struct mt_column *column = &emitter->columns[c];
+    const char *text = cell->text ? cell->text : "";
+    switch (column->kind) {
+    case MT_COLUMN_STACK:
+        append_stack_cell(line, cell, layout->function_width, layout->rest);
+        break;
+    case MT_COLUMN_PATH:
+        mt_place_path(line, text, layout->rest);
+        break;
+    case MT_COLUMN_VALUE:
+        append_value(line, text, layout->widths[c]);
+        break;
+    case MT_COLUMN_HANDLE:
+    case MT_COLUMN_NUMBER:
+    case MT_COLUMN_TEXT:
+        append_aligned(line, text, layout->widths[c], right_aligned(column));
+        break;
+    }
+}
+
+static void lay_out(struct mt_emitter *emitter) {
+    struct layout layout = {0};
+    size_t count = emitter->column_count;
+    measure_table(emitter, &layout);
     struct mt_strbuf line = MT_STRBUF_INIT;
     for (size_t c = 0; c < count; c++) {
         const struct mt_column *column = &emitter->columns[c];
         if (!column->title)
             continue;
-        append_aligned(&line, column->title, widths[c], right_aligned(column));
+        append_aligned(&line, column->title, layout.widths[c], right_aligned(column));
         pad(&line, GAP);
     }
     append_line(emitter, &line);
     for (size_t row = 0; row + count <= emitter->cell_count; row += count) {
         for (size_t c = 0; c < count; c++) {
-            const struct mt_column *column = &emitter->columns[c];
-            const struct mt_cell *cell = &emitter->cells[row + c];
-            if (!column->title)
+            if (!emitter->columns[c].title)
                 continue;
-            if (column->kind == MT_COLUMN_STACK)
-                append_stack_cell(&line, cell, function_width, rest);
-            else if (column->kind == MT_COLUMN_PATH)
-                mt_place_path(&line, cell->text ? cell->text : "", rest);
-            else
-                append_aligned(&line, cell->text ? cell->text : "", widths[c], right_aligned(column));
+            append_cell(emitter, &line, &layout, c, &emitter->cells[row + c]);
             pad(&line, GAP);
         }
         append_line(emitter, &line);

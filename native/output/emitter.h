@@ -22,6 +22,7 @@ enum mt_column_kind {
     MT_COLUMN_HANDLE, /* a row's number: `#` */
     MT_COLUMN_NUMBER, /* right-aligned, with separators */
     MT_COLUMN_TEXT,
+    MT_COLUMN_VALUE, /* text of any length: the longest of these are cut until the line fits */
     MT_COLUMN_PATH,  /* last column: a file, shortened to fit */
     MT_COLUMN_STACK, /* last column: function, then file, line and callers, shortened to fit */
 };

@@ -80,6 +80,26 @@ size_t mt_text_columns_of(const char *text, size_t length) {
     return columns;
 }
 
+void mt_text_cut(struct mt_strbuf *out, const char *text, size_t width) {
+    static const char ellipsis[] = "..";
+    size_t length = strlen(text), columns = 0, end = 0;
+    if (width == 0 || mt_text_columns_of(text, length) <= width) {
+        mt_strbuf_append(out, text);
+        return;
+    }
+    size_t room = width > strlen(ellipsis) ? width - strlen(ellipsis) : 0;
+    while (end < length) {
+        uint32_t code;
+        size_t size = mt_utf8_next(text + end, length - end, &code);
+        columns += size > 0 && is_wide(code) ? 2 : 1;
+        if (columns > room)
+            break;
+        end += size > 0 ? size : 1;
+    }
+    mt_strbuf_append_bytes(out, text, end);
+    mt_strbuf_append(out, ellipsis);
+}
+
 void mt_text_count(struct mt_strbuf *out, uint64_t value) {
     char text[32];
     size_t start = sizeof text, digits = 0;

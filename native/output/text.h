@@ -20,6 +20,9 @@ void mt_text_escape(struct mt_strbuf *out, const char *text);
 size_t mt_text_columns(const char *text);
 size_t mt_text_columns_of(const char *text, size_t length);
 
+/* Appends as much of `text` as fits `width` columns (0: all of it), with ".." at the end of what was cut. */
+void mt_text_cut(struct mt_strbuf *out, const char *text, size_t width);
+
 /* 1234567 -> "1,234,567" */
 void mt_text_count(struct mt_strbuf *out, uint64_t value);
 /* With its sign, also when it is more: "+1,234"; "0" has none. */

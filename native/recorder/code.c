@@ -134,73 +134,9 @@ uint32_t mt_code_offset(const struct mt_frame_layout *layout, uint64_t code, uin
     return offset < 0 ? 0 : (uint32_t)offset;
 }
 
-/* PEP 626's predecessors and 3.10: pairs of bytes. */
-static uint32_t line_from_pairs(const uint8_t *table, uint32_t size, uint32_t first_line, uint32_t offset,
-                                bool ends_known) {
-    int64_t line = first_line, address = 0;
-    bool has_line = true;
-    for (uint32_t i = 0; i + 1 < size; i += 2) {
-        int8_t delta = (int8_t)table[i + 1];
-        if (ends_known) { /* 3.10: the pair covers [address, address + delta) */
-            has_line = delta != -128;
-            line += has_line ? delta : 0;
-            address += table[i];
-            if (address > offset)
-                return has_line ? (uint32_t)line : 0;
-        } else { /* 3.9: the pair begins at address + delta */
-            address += table[i];
-            if (address > offset)
-                break;
-            line += delta;
-        }
-    }
-    return has_line ? (uint32_t)line : 0;
-}
-
-static uint32_t read_varint(const uint8_t *table, uint32_t size, uint32_t *at) {
-    uint32_t value = 0;
-    for (unsigned shift = 0; *at < size && shift < 32; shift += 6) {
-        uint8_t byte = table[(*at)++];
-        value |= (uint32_t)(byte & 63) << shift;
-        if ((byte & 64) == 0)
-            break;
-    }
-    return value;
-}
-
-/* 3.11+: one entry a run of code units; a byte with bit 7 begins an entry. */
-static uint32_t line_from_locations(const uint8_t *table, uint32_t size, uint32_t first_line, uint32_t offset) {
-    int64_t line = first_line;
-    uint64_t end = 0;
-    for (uint32_t i = 0; i < size;) {
-        uint8_t head = table[i++];
-        unsigned form = head >> 3 & 15;
-        if (form == 13 || form == 14) {
-            uint32_t delta = read_varint(table, size, &i);
-            line += delta & 1 ? -(int64_t)(delta >> 1) : (int64_t)(delta >> 1);
-        } else if (form >= 10 && form <= 12) {
-            line += form - 10;
-        }
-        end += 2u * ((head & 7u) + 1);
-        if (offset < end)
-            return form == 15 ? 0 : (uint32_t)line;
-        while (i < size && (table[i] & 128) == 0) /* columns */
-            i++;
-    }
-    return first_line;
-}
-
 uint32_t mt_code_line(const struct mt_frame_layout *layout, uint64_t code, uint32_t offset) {
     uint64_t lines = mt_peek64(code, layout->code_lines);
     const uint8_t *table = (const uint8_t *)lines + layout->bytes_data;
     uint32_t size = mt_peek32(lines, layout->var_size), first_line = mt_peek32(code, layout->code_first_line);
-    switch ((enum mt_line_table)layout->line_table) {
-    case MT_LINES_LNOTAB:
-        return line_from_pairs(table, size, first_line, offset, false);
-    case MT_LINES_PAIRS:
-        return line_from_pairs(table, size, first_line, offset, true);
-    case MT_LINES_LOCATION:
-        return line_from_locations(table, size, first_line, offset);
-    }
-    return 0;
+    return mt_line_at((enum mt_line_table)layout->line_table, table, size, first_line, offset);
 }

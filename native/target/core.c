@@ -160,9 +160,24 @@ static int core_open_module(void *context, const struct mt_region *region) {
     return find_file(context, region->path);
 }
 
+static int core_open_file(struct mt_target *target, const struct mt_region *region) {
+    return core_open_module(target, region);
+}
+
 static bool core_find_symbol(struct mt_target *target, const char *name, uint64_t *ret) {
     struct core_target *core = core_of(target);
     return mt_module_symbols_find(core->mapped.data, core->mapped.length, core_open_module, core, name, ret);
+}
+
+static bool core_registers(struct mt_target *target, uint64_t tid, struct mt_registers *ret) {
+    const struct mt_core_notes *notes = &core_of(target)->notes;
+    for (size_t i = 0; i < notes->threads.length; i++) {
+        if ((uint64_t)notes->threads.data[i].tid == tid) {
+            *ret = notes->threads.data[i].registers;
+            return true;
+        }
+    }
+    return false;
 }
 
 static void core_destroy(struct mt_target *target) {
@@ -187,6 +202,8 @@ static void core_destroy(struct mt_target *target) {
 static const struct mt_target_ops core_ops = {
     .read = core_read,
     .find_symbol = core_find_symbol,
+    .open_file = core_open_file,
+    .registers = core_registers,
     .destroy = core_destroy,
 };
 

@@ -23,6 +23,7 @@ struct progress {
 
 void mt_core_notes_deinit(struct mt_core_notes *notes) {
     mt_regions_deinit(&notes->files);
+    mt_vector_deinit(&notes->threads);
 }
 
 /* NT_FILE: count, page size, count x (start, end, offset in pages), then count paths. */
@@ -69,6 +70,9 @@ static void read_status(struct mt_core_notes *notes, struct progress *progress, 
         notes->pid = status.pr_pid;
     if (!progress->has_signal && status.pr_cursig > 0 && status.pr_cursig < 128)
         notes->signal = status.pr_cursig;
+    struct mt_core_thread thread;
+    if (mt_registers_of_status(data, size, &thread.tid, &thread.registers))
+        mt_vector_push(&notes->threads, thread); /* without memory for it, its registers stay unknown */
     progress->has_signal = true; /* the first thread's: it is the one that died */
 }
 

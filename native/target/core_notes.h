@@ -2,7 +2,14 @@
 #ifndef MEMTRACE_CORE_NOTES_H
 #define MEMTRACE_CORE_NOTES_H
 
+#include "base/vector.h"
 #include "target/regions.h"
+#include "target/registers.h"
+
+struct mt_core_thread {
+    pid_t tid;
+    struct mt_registers registers;
+};
 
 struct mt_core_notes {
     pid_t pid;                /* 0: not said */
@@ -10,6 +17,7 @@ struct mt_core_notes {
     uint64_t program_headers; /* run-time address of the program's own ELF headers; 0: not said */
     uint64_t entry;           /* its entry point; 0: not said */
     struct mt_regions files;  /* which file is mapped where */
+    MT_VECTOR(struct mt_core_thread) threads;
 };
 
 #define MT_CORE_NOTES_INIT                                                                                             \

@@ -74,7 +74,27 @@ bool mt_elf_file_address_of(struct mt_elf_file *file, uint64_t offset, uint64_t 
     return false;
 }
 
-static bool find_in_section(Elf *elf, Elf_Scn *section, const GElf_Shdr *header, const char *name, uint64_t *ret) {
+bool mt_elf_file_writable(struct mt_elf_file *file, struct mt_elf_range *ret) {
+    size_t count;
+    uint64_t start = UINT64_MAX, end = 0;
+    if (elf_getphdrnum(file->elf, &count))
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        GElf_Phdr segment;
+        if (!gelf_getphdr(file->elf, (int)i, &segment) || segment.p_type != PT_LOAD || !(segment.p_flags & PF_W) ||
+            segment.p_memsz > UINT64_MAX - segment.p_vaddr)
+            continue;
+        start = segment.p_vaddr < start ? segment.p_vaddr : start;
+        end = segment.p_vaddr + segment.p_memsz > end ? segment.p_vaddr + segment.p_memsz : end;
+    }
+    if (start >= end)
+        return false;
+    *ret = (struct mt_elf_range){start, end - start};
+    return true;
+}
+
+static bool find_in_section(Elf *elf, Elf_Scn *section, const GElf_Shdr *header, const char *name,
+                            struct mt_elf_range *ret) {
     Elf_Data *data = elf_getdata(section, NULL);
     if (!data || !header->sh_entsize)
         return false;
@@ -88,14 +108,15 @@ static bool find_in_section(Elf *elf, Elf_Scn *section, const GElf_Shdr *header,
             continue;
         const char *found = elf_strptr(elf, header->sh_link, symbol.st_name);
         if (found && !strcmp(found, name)) {
-            *ret = symbol.st_value;
+            *ret = (struct mt_elf_range){symbol.st_value, symbol.st_size};
             return true;
         }
     }
     return false;
 }
 
-bool mt_elf_file_find_symbol(struct mt_elf_file *file, enum mt_symbol_table table, const char *name, uint64_t *ret) {
+bool mt_elf_file_find_symbol(struct mt_elf_file *file, enum mt_symbol_table table, const char *name,
+                             struct mt_elf_range *ret) {
     Elf_Scn *section = NULL;
     while ((section = elf_nextscn(file->elf, section))) {
         GElf_Shdr header;
@@ -103,6 +124,22 @@ bool mt_elf_file_find_symbol(struct mt_elf_file *file, enum mt_symbol_table tabl
             header.sh_type == (table == MT_SYMBOLS_DYNAMIC ? SHT_DYNSYM : SHT_SYMTAB) &&
             find_in_section(file->elf, section, &header, name, ret))
             return true;
+    }
+    return false;
+}
+
+bool mt_elf_file_find_section(struct mt_elf_file *file, const char *name, struct mt_elf_range *ret) {
+    Elf_Scn *section = NULL;
+    size_t names;
+    if (elf_getshdrstrndx(file->elf, &names))
+        return false;
+    while ((section = elf_nextscn(file->elf, section))) {
+        GElf_Shdr header;
+        const char *found = gelf_getshdr(section, &header) ? elf_strptr(file->elf, names, header.sh_name) : NULL;
+        if (found && header.sh_flags & SHF_ALLOC && !strcmp(found, name)) {
+            *ret = (struct mt_elf_range){header.sh_addr, header.sh_size};
+            return true;
+        }
     }
     return false;
 }

@@ -24,9 +24,21 @@ void mt_build_id_of_image(void *bytes, size_t size, struct mt_build_id *ret);
 /* The link-time address of the page-aligned file offset that a mapping starts at; false: no segment has it. */
 bool mt_elf_file_address_of(struct mt_elf_file *file, uint64_t offset, uint64_t *ret);
 
+/* Link-time addresses. */
+struct mt_elf_range {
+    uint64_t address;
+    uint64_t size;
+};
+
+/* From the first to the last byte that is writable once it is loaded; false: nothing is. */
+bool mt_elf_file_writable(struct mt_elf_file *file, struct mt_elf_range *ret);
+
 enum mt_symbol_table { MT_SYMBOLS_DYNAMIC, MT_SYMBOLS_FULL };
 
-/* The link-time address of a defined data or function symbol. */
-bool mt_elf_file_find_symbol(struct mt_elf_file *file, enum mt_symbol_table table, const char *name, uint64_t *ret);
+/* A defined data or function symbol. */
+bool mt_elf_file_find_symbol(struct mt_elf_file *file, enum mt_symbol_table table, const char *name,
+                             struct mt_elf_range *ret);
+/* A section that is loaded; false: no section has the name, or the file has lost its section headers. */
+bool mt_elf_file_find_section(struct mt_elf_file *file, const char *name, struct mt_elf_range *ret);
 
 #endif

@@ -3,12 +3,16 @@
 #include "target/host.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
 
+#include "target/file.h"
 #include "target/proc.h"
 #include "target/regions.h"
+#include "target/registers.h"
 
 /* The size that every debugger reads fastest; per-word calls are a thousand times slower. */
 #define CHUNK_BYTES (64u << 10)
@@ -180,6 +184,23 @@ static bool host_find_symbol(struct mt_target *target, const char *name, uint64_
     return true;
 }
 
+/* A remote process's files are not this machine's. */
+static int host_open_file(struct mt_target *target, const struct mt_region *region) {
+    struct host_target *host = host_of(target);
+    if (target->info.kind == MT_TARGET_CORE)
+        return mt_open_file(region->path);
+    if (!host->direct)
+        return -1;
+    char path[PATH_MAX];
+    int length = snprintf(path, sizeof(path), "/proc/%d/root%s", (int)target->info.pid, region->path);
+    int fd = length < (int)sizeof(path) ? mt_open_file(path) : -1;
+    return fd >= 0 ? fd : mt_open_file(region->path);
+}
+
+static bool host_registers(struct mt_target *target, uint64_t tid, struct mt_registers *ret) {
+    return host_of(target)->direct && mt_registers_of_task(target->info.pid, (pid_t)tid, ret);
+}
+
 static void host_destroy(struct mt_target *target) {
     struct host_target *host = host_of(target);
     for (size_t i = 0; i < CHUNK_COUNT; i++)
@@ -195,6 +216,8 @@ static const struct mt_target_ops host_ops = {
     .write = host_write,
     .load_regions = host_load_regions,
     .find_symbol = host_find_symbol,
+    .open_file = host_open_file,
+    .registers = host_registers,
     .destroy = host_destroy,
 };
 

@@ -14,6 +14,7 @@
 #include "target/module_symbols.h"
 #include "target/proc.h"
 #include "target/process_stop.h"
+#include "target/registers.h"
 #include "target/target.h"
 
 struct live_target {
@@ -111,6 +112,10 @@ static int live_open_module(void *context, const struct mt_region *region) {
     return fd >= 0 ? fd : mt_open_file(region->path);
 }
 
+static int live_open_file(struct mt_target *target, const struct mt_region *region) {
+    return live_open_module(target, region);
+}
+
 static bool live_find_symbol(struct mt_target *target, const char *name, uint64_t *ret) {
     const struct mt_region *regions;
     size_t count;
@@ -119,6 +124,10 @@ static bool live_find_symbol(struct mt_target *target, const char *name, uint64_
     mt_error_destroy(error);
     note_time(live_of(target));
     return found;
+}
+
+static bool live_registers(struct mt_target *target, uint64_t tid, struct mt_registers *ret) {
+    return mt_registers_of_task(target->info.pid, (pid_t)tid, ret);
 }
 
 static void live_destroy(struct mt_target *target) {
@@ -135,6 +144,8 @@ static const struct mt_target_ops live_ops = {
     .write = live_write,
     .load_regions = live_load_regions,
     .find_symbol = live_find_symbol,
+    .open_file = live_open_file,
+    .registers = live_registers,
     .destroy = live_destroy,
 };
 

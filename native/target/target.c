@@ -1,6 +1,7 @@
 #include "target/target.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 struct mt_error *mt_target_read(struct mt_target *target, uint64_t address, void *buffer, size_t size) {
     size_t done = 0;
@@ -70,6 +71,27 @@ struct mt_error *mt_target_find_symbol(struct mt_target *target, const char *nam
         return mt_error_create(MT_ERROR_NOT_FOUND, "no loaded module has the symbol %s", name);
     *ret = address;
     return NULL;
+}
+
+int mt_target_open_file(struct mt_target *target, const struct mt_region *region) {
+    bool is_file = region->path && region->path[0] == '/';
+    return is_file && target->ops->open_file ? target->ops->open_file(target, region) : -1;
+}
+
+void mt_target_describe(const struct mt_target *target, char *buffer, size_t size) {
+    const struct mt_target_info *info = &target->info;
+    if (info->kind == MT_TARGET_CORE && info->core)
+        snprintf(buffer, size, "core %s", info->core);
+    else if (info->kind == MT_TARGET_LIVE && info->pid > 0 && info->executable)
+        snprintf(buffer, size, "pid %d (%s)", (int)info->pid, info->executable);
+    else if (info->kind == MT_TARGET_LIVE && info->pid > 0)
+        snprintf(buffer, size, "pid %d", (int)info->pid);
+    else
+        snprintf(buffer, size, "the target");
+}
+
+bool mt_target_registers(struct mt_target *target, uint64_t tid, struct mt_registers *ret) {
+    return target->ops->registers && target->ops->registers(target, tid, ret);
 }
 
 void mt_target_destroy(struct mt_target *target) {

@@ -33,6 +33,7 @@ struct mt_target_info {
     uint64_t missing_bytes; /* that a core's header promises and the file does not have: it was cut short */
 };
 
+struct mt_registers; /* target/registers.h */
 struct mt_target;
 
 struct mt_target_ops {
@@ -44,6 +45,10 @@ struct mt_target_ops {
     struct mt_error *(*load_regions)(struct mt_target *target);
     /* Address of a data or function symbol in any loaded module; false: not there. */
     bool (*find_symbol)(struct mt_target *target, const char *name, uint64_t *ret);
+    /* Opens the file behind a region for reading; -1: it can't be had. NULL: never can. */
+    int (*open_file)(struct mt_target *target, const struct mt_region *region);
+    /* Of the thread that the kernel calls `tid`; false: unknown. NULL: this target never tells. */
+    bool (*registers)(struct mt_target *target, uint64_t tid, struct mt_registers *ret);
     void (*destroy)(struct mt_target *target);
 };
 
@@ -65,6 +70,13 @@ struct mt_error *mt_target_write(struct mt_target *target, uint64_t address, con
 struct mt_error *mt_target_regions(struct mt_target *target, const struct mt_region **ret, size_t *ret_count);
 /* MT_ERROR_NOT_FOUND when no module has it. */
 struct mt_error *mt_target_find_symbol(struct mt_target *target, const char *name, uint64_t *ret);
+/* The file behind a region, to be closed by the caller; -1: there is none, or it can't be had. It may be another file
+ * than the one that was mapped, where that was replaced since. */
+int mt_target_open_file(struct mt_target *target, const struct mt_region *region);
+/* "pid 812 (/usr/sbin/redis-server)", "core core.812", "the target": for messages. */
+void mt_target_describe(const struct mt_target *target, char *buffer, size_t size);
+/* Registers of a stopped thread; false: unknown. */
+bool mt_target_registers(struct mt_target *target, uint64_t tid, struct mt_registers *ret);
 void mt_target_destroy(struct mt_target *target);
 
 /* target/live.c: a local process, read by process_vm_readv (or /proc/PID/mem). `stop`: stop every thread for as long as

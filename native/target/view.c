@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "target/regions.h"
+
 #define SLOT_COUNT ((256u << 20) / MT_VIEW_BLOCK)
 #define PAGE (1u << MT_VIEW_PAGE_SHIFT)
 #define PAGES (MT_VIEW_BLOCK / PAGE)
@@ -38,6 +40,19 @@ static bool has_pages(const struct mt_view_slot *slot, size_t offset, size_t siz
     return true;
 }
 
+/* How many of `size` bytes from `address` on are not worth a read: nothing is mapped there. Words that are no addresses
+ * are asked about all the time. */
+static size_t unmapped(const struct mt_view *view, uint64_t address, size_t size) {
+    const struct mt_region *regions = view->target->regions;
+    size_t count = view->target->region_count;
+    if (!view->target->regions_loaded || count == 0)
+        return 0;
+    size_t next = mt_region_at_or_above(regions, count, address);
+    if (next == count || regions[next].start - address >= size)
+        return next < count && regions[next].start <= address ? 0 : size;
+    return regions[next].start <= address ? 0 : (size_t)(regions[next].start - address);
+}
+
 /* Reads what can be read of a block; a page counts only as a whole. */
 static bool fill(struct mt_view *view, struct mt_view_slot *slot, uint64_t block) {
     if (!slot->bytes)
@@ -48,10 +63,16 @@ static bool fill(struct mt_view *view, struct mt_view_slot *slot, uint64_t block
     slot->block = block;
     slot->readable = 0;
     for (size_t offset = 0; offset < MT_VIEW_BLOCK;) {
+        size_t hole = unmapped(view, start + offset, MT_VIEW_BLOCK - offset);
+        if (hole > 0) {
+            offset += (hole + PAGE - 1) / PAGE * PAGE;
+            continue;
+        }
         size_t got = view->target->ops->read(view->target, start + offset, slot->bytes + offset, MT_VIEW_BLOCK - offset);
         for (size_t page = offset / PAGE; page < (offset + got) / PAGE; page++)
             slot->readable |= (uint16_t)(1u << page);
-        offset = (offset + got) / PAGE * PAGE + (offset + got < MT_VIEW_BLOCK ? PAGE : 0);
+        /* A target may stop at the end of one mapping, and go on when it is asked for the next. */
+        offset = got < PAGE ? offset + PAGE : (offset + got) / PAGE * PAGE;
     }
     return true;
 }

@@ -1,9 +1,11 @@
 /* Built as a library, a libmemtrace.so without any analysis: it proves what the adapters themselves do.
- * `spin` works until it is interrupted and shows progress meanwhile; `reads` tells how reads of odd places end; any
- * other command answers with its line, the number of calls so far, and whether somebody looks on. */
+ * `spin` works until it is interrupted and shows progress meanwhile; `hang` does not even listen; `reads` tells how
+ * reads of odd places end; any other command answers with its line, the number of calls so far, and whether somebody
+ * looks on. */
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "memtrace.h"
 
@@ -19,7 +21,7 @@ struct mt_answer {
 
 static struct mt_session only_session;
 static struct mt_answer only_answer;
-static const char *const names[] = {"spin", "reads", "again", "record", "record stop"};
+static const char *const names[] = {"spin", "hang", "reads", "again", "record", "record stop"};
 
 unsigned mt_abi(void) {
     return MT_ABI;
@@ -33,6 +35,16 @@ struct mt_session *mt_session_create(const struct mt_host *host, const char *lib
     only_session.host = host;
     return &only_session;
 }
+
+static const struct mt_answer opened = {0, ""};
+
+const struct mt_answer *mt_session_open_core(const struct mt_host *host, const char *core, const char *executable,
+                                             struct mt_session **ret_session) {
+    *ret_session = mt_session_create(host, NULL);
+    return &opened;
+}
+
+void mt_session_destroy(struct mt_session *session) {}
 
 static uint64_t milliseconds(void) {
     struct timespec now;
@@ -54,6 +66,12 @@ static void spin(const struct mt_host *host) {
     }
     if (host->progress)
         host->progress(host->context, NULL);
+}
+
+static void hang(void) {
+    uint64_t end = milliseconds() + 20000;
+    while (milliseconds() < end)
+        sleep(1);
 }
 
 static void reads(const struct mt_host *host) {
@@ -79,6 +97,8 @@ const struct mt_answer *mt_session_run(struct mt_session *session, const char *c
     only_answer.status = 0;
     if (!strncmp(command_line, "spin", 4))
         spin(session->host);
+    else if (!strncmp(command_line, "hang", 4))
+        hang();
     else if (!strncmp(command_line, "reads", 5))
         reads(session->host);
     else

@@ -10,7 +10,7 @@ $(BUILD)/obj/tests/unit/%.o: COMMON += -Itests/unit
 
 $(UNIT_BINARIES): $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(call objects,$(UNIT_HELPERS)) $(LIBRARY_OBJECTS)
 	@mkdir -p $(@D)
-	$(CC) $(SANITIZE) -rdynamic -o $@ $^ -lcmocka -ldw -lelf -lpthread
+	$(CC) $(SANITIZE) -rdynamic -o $@ $^ -lcmocka -ldw -lelf -lm -lpthread
 
 .PHONY: unit unit-asan
 unit: $(UNIT_BINARIES) ## Run the C tests

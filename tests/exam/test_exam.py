@@ -1,0 +1,230 @@
+"""The exam: what memtrace says of a process from outside, against what its interpreter says of itself from inside.
+
+Each program of this folder stops with the truth about itself written down (truth.py). Nothing here knows a layout.
+"""
+import collections
+import random
+
+import pytest
+
+from asking import asked_name, examined, has_numpy, links, require_commands, targets
+from interpreters import EVERYWHERE
+
+PROGRAMS = {
+    "zoo": ("zoo.py",),  # with numpy's arrays where there is numpy
+    "quiet": ("quiet.py",),
+    "quiet-numpy": ("quiet.py", "--numpy"),
+    "random": ("random_heap.py", "7", "20000"),
+}
+
+SAMPLE = 1000  # objects of each process that are asked for one by one, besides those of the zoo
+LEAST_EXPLAINED = 0.99  # of the mortal objects
+MANY = 20  # differences that a failing test shows
+
+on_every_interpreter = pytest.mark.parametrize("interpreter", EVERYWHERE, indirect=True, ids=str)
+compared = collections.Counter()  # (test, interpreter) -> comparisons that were made
+
+
+@pytest.fixture(scope="module", autouse=True)
+def counted(request):
+    yield
+    reporter = request.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None:
+        reporter.write_line("")
+        for (test, interpreter), count in sorted(compared.items()):
+            reporter.write_line(f"exam: {test:20} {interpreter:24} {count:9,} compared")
+
+
+@pytest.fixture(scope="module")
+def exam(interpreter, request, tmp_path_factory):
+    """The process that a test's parameter names: one for all tests of it."""
+    program, *arguments = PROGRAMS[request.param]
+    if request.param == "zoo" and has_numpy(interpreter):
+        arguments.append("--numpy")
+    elif "--numpy" in arguments and not has_numpy(interpreter):
+        pytest.skip(f"{interpreter}: there is no numpy for it")
+    with examined(interpreter, tmp_path_factory.mktemp("exam"), program, *arguments) as one:
+        yield one
+
+
+def of(*names):
+    return pytest.mark.parametrize("exam", names, indirect=True)
+
+
+def check(name, interpreter, differences, count, least=1):
+    compared[name, str(interpreter)] += count
+    assert not differences, f"{len(differences)} of {count}:\n" + "\n".join(map(str, differences[:MANY]))
+    assert count >= least, f"only {count} comparisons were made"
+
+
+def some_of(truth):
+    """The zoo, and a sample of all others that is the same each time."""
+    chosen = {line["id"] for line in truth.zoo.values()}
+    rest = [address for address in truth.objects if address not in chosen]
+    chosen.update(random.Random(1).sample(rest, min(SAMPLE, len(rest))))
+    return sorted(chosen & set(truth.objects))
+
+
+@on_every_interpreter
+@of(*PROGRAMS)
+def test_truth_agrees_with_itself(exam, interpreter):
+    check("truth", interpreter, list(exam.truth.problems()), len(exam.truth.objects), 10_000)
+
+
+@on_every_interpreter
+@of(*PROGRAMS)
+def test_census_and_sizes(exam, interpreter):
+    """Every object is found, by its type, and is as large as sys.getsizeof() says."""
+    require_commands("types", "instances")
+    by_type = collections.defaultdict(dict)
+    for address, line in exam.truth.objects.items():
+        by_type[asked_name(line["type"])][address] = line
+    names = sorted(by_type)
+    (types,) = exam.ask(["types --json"])
+    told = collections.Counter()
+    for row in types["rows"]:
+        told[asked_name(row["type"])] += row["count"]
+    differences = [f"types: {told[name]} {name}, not {len(by_type[name])}" for name in names
+                   if told[name] < len(by_type[name])]
+    for name, answer in zip(names, exam.ask([f"instances --json {name}" for name in names])):
+        found = {int(row["address"], 16): row["own_bytes"] for row in answer.get("rows", ())}
+        for address, line in by_type[name].items():
+            if address not in found:
+                differences.append(f"{name} at {address:#x} is not found")
+            elif line["size"] is not None and found[address] != line["size"]:
+                differences.append(f"{name} at {address:#x}: {found[address]} bytes, not {line['size']}")
+    check("census, sizes", interpreter, differences, len(exam.truth.objects), 10_000)
+
+
+@on_every_interpreter
+@of(*PROGRAMS)
+def test_reference_counts(exam, interpreter):
+    """They are read right, never explained by more than there are, and mostly explained in full."""
+    require_commands("object")
+    unstable = {address for address, _, _ in exam.truth.second["unstable"]}
+    addresses = [address for address in some_of(exam.truth) if address not in unstable]
+    differences, mortal, full = [], 0, 0
+    for address, answer in exam.ask_about("object", addresses).items():
+        line = exam.truth.objects[address]
+        where = f"{line['type']} at {address:#x}"
+        if asked_name(answer.get("type", "")) != asked_name(line["type"]):
+            differences.append(f"{where}: {answer.get('type', answer)}")
+        elif "refs" in line:
+            mortal += 1
+            full += answer["references_explained"] == line["refs"]
+            if answer["refcount"] != line["refs"] or answer["references_explained"] > line["refs"]:
+                explained = f"{answer['references_explained']} of {answer['refcount']} explained"
+                differences.append(f"{where}: {explained}, counted {line['refs']}")
+    if full < LEAST_EXPLAINED * mortal:
+        differences.append(f"only {full} of {mortal} are explained in full")
+    check("reference counts", interpreter, differences, len(addresses), SAMPLE // 2)
+
+
+@on_every_interpreter
+@of(*PROGRAMS)
+def test_references(exam, interpreter):
+    """Everything that the collector knows is found; what has a name by its construction has that name."""
+    require_commands("holds")
+    addresses = some_of(exam.truth)
+    dicts = {target for a in addresses for target in _own_dicts(exam.truth, a)}
+    answers = exam.ask_about("holds", sorted(dicts | set(addresses)))
+    differences, count = [], 0
+    for address in addresses:
+        line = exam.truth.objects[address]
+        where = f"{line['type']} at {address:#x}"
+        if "rows" not in answers[address]:
+            differences.append(f"{where}: {answers[address]}")
+            continue
+        found = targets(answers[address], "exact", "guess")
+        for own in _own_dicts(exam.truth, address):  # 3.13+: values in the instance, which its dict shows
+            found += targets(answers[own], "exact")
+        missing = exam.truth.referents(address) - found
+        count += len(line["referents"])
+        differences += [f"{where} does not hold {_named(exam.truth, target)}" for target in missing]
+    for name, line in exam.truth.zoo.items():
+        told = links(answers.get(line["id"], {"rows": ()}))
+        for link, target in line["links"]:
+            count += 1
+            if link is not None and (link, target) not in told:
+                others = [other for other, address in told if address == target]
+                differences.append(f"zoo {name} has no {link} {_named(exam.truth, target)}, but it as {others}")
+    check("references", interpreter, differences, count, SAMPLE)
+
+
+def _own_dicts(truth, address):
+    """The __dict__ of an instance: what nobody but a class statement's objects have among their referents."""
+    line = truth.objects[address]
+    if line["type"].startswith("builtins."):
+        return []
+    return [target for target in line["referents"] if truth.objects[target]["type"] == "builtins.dict"]
+
+
+def _named(truth, address):
+    line = truth.objects.get(address)
+    return f"{address:#x}" if line is None else f"{line['type']} at {address:#x}"
+
+
+def _is_shown(holder, rows):
+    """Is this holder one of who-holds' rows?"""
+    for row in rows:
+        same_link = holder["link"] is None or row["link"] == holder["link"]
+        if holder["holder"] is None:
+            shown = row.get("variable") == holder["variable"] and row.get("function", "").endswith(holder["function"])
+        else:
+            shown = row.get("address") is not None and int(row["address"], 16) == holder["holder"] and same_link
+            shown = shown and _has_owner(row, holder.get("owner"))
+        if shown and row["kind"] == holder["kind"]:
+            return True
+    return False
+
+
+def _has_owner(row, owner):
+    """Only instances' dicts must tell whose they are."""
+    if owner is None or "owner" not in row:
+        return True
+    return int(row["owner"]["address"], 16) == owner[0]
+
+
+@on_every_interpreter
+@of("zoo", "random")
+def test_holders(exam, interpreter):
+    """Each way of being held is found, with its name, and explains the count."""
+    require_commands("who-holds")
+    answers = exam.ask_about("who-holds", {line["target"] for line in exam.truth.held})
+    differences = []
+    for line in exam.truth.held:
+        answer = answers[line["target"]]
+        kind, rows = line["held"], answer.get("rows", [])
+        differences += [f"{kind}: {holder} is not in {rows or answer}" for holder in line["holders"]
+                        if not _is_shown(holder, rows)]
+        owners = sum(holder["kind"] != "weak" for holder in line["holders"])
+        if rows and (answer["refcount"], answer["references_explained"]) != (owners, owners):
+            told = f"{answer['references_explained']} of {answer['refcount']}"
+            differences.append(f"{kind}: {told} explained, not {owners}")
+    check("holders", interpreter, differences, len(exam.truth.held), 50)
+
+
+@on_every_interpreter
+@of("random")
+def test_holders_of_a_random_heap(exam, interpreter):
+    """Exactly the holders that the collector knows, each as often."""
+    require_commands("who-holds")
+    referrers = exam.truth.referrers()
+    wanted = [line["id"] for line in exam.truth.zoo.values()]
+    differences = []
+    for address, answer in exam.ask_about("who-holds", wanted).items():
+        found = targets(answer, "exact") if "rows" in answer else {}
+        expected = _without_embedded(exam.truth, referrers[address], found)
+        if found != expected:
+            differences.append(f"{_named(exam.truth, address)}: {dict(found)}, not {dict(expected)}")
+    check("random heap", interpreter, differences, len(wanted), 2000)
+
+
+def _without_embedded(truth, referrers, found):
+    """3.13+: the collector says that an instance holds its values also when a __dict__ shows them: then it may be the
+    dict that is named."""
+    expected = collections.Counter()
+    for holder, count in referrers.items():
+        named = [own for own in _own_dicts(truth, holder) if found.get(own) and not found.get(holder)]
+        expected[named[0] if named else holder] += count
+    return expected
