@@ -35,12 +35,12 @@ build: $(BUILD)/libmemtrace-recorder.so $(BUILD)/libmemtrace.so $(BUILD)/memtrac
 
 $(BUILD)/obj/native/recorder/%.o $(BUILD)/obj/generated/frame_layout.o: COMMON += $(RECORDER_CFLAGS)
 
-$(BUILD)/obj/%.o: %.c Makefile
+$(BUILD)/obj/%.o: %.c Makefile | $(BUILD)/generated/python.stamp
 	@mkdir -p $(@D)
 	@echo "  CC   $@"
 	@$(CC) $(CFLAGS) $(COMMON) -c -o $@ $<
 
-$(BUILD)/obj/%.o: $(BUILD)/%.c Makefile
+$(BUILD)/obj/%.o: $(BUILD)/%.c Makefile | $(BUILD)/generated/python.stamp
 	@mkdir -p $(@D)
 	@echo "  CC   $@"
 	@$(CC) $(CFLAGS) $(COMMON) -c -o $@ $<
@@ -56,7 +56,6 @@ $(BUILD)/generated/python.stamp: native/layout/generate_python.py native/layout/
 	$(PYTHON) -B native/layout/generate_python.py native/layout/offsets.json $(@D)
 	@touch $@
 $(PYTHON_TABLES): $(BUILD)/generated/python.stamp ;
-$(LIBRARY_OBJECTS): | $(BUILD)/generated/python.stamp
 
 $(BUILD)/libmemtrace-recorder.so: $(RECORDER_OBJECTS)
 	@echo "  LINK $@"

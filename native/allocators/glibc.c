@@ -300,20 +300,17 @@ static struct mt_error *walk_run(struct mt_glibc *glibc, struct mt_watch *watch,
         bool is_end = at == run->end || (!run->has_top && run->end - at < PAGE);
         if (is_end)
             return NULL;
-        bool has_hole = mt_glibc_is_fence_post(glibc->view, at);
-        if (!has_hole || run->end - at <= 2 * MT_GLIBC_FENCE_POST) {
+        bool has_hole =
+            mt_glibc_is_fence_post(glibc->view, at) && mt_glibc_is_fence_post(glibc->view, at + MT_GLIBC_FENCE_POST);
+        if (!has_hole) {
             note_damage(glibc, at);
             glibc->totals.unseen_bytes += run->end - at;
             return NULL;
         }
-        uint64_t hole = at;
+        /* Behind the hole there may be nothing but the top chunk. */
         error = mt_glibc_next_chunk(glibc->view, watch, at + 2 * MT_GLIBC_FENCE_POST, run->end, &at);
         if (error)
             return error;
-        if (at == run->end && run->has_top) {
-            note_damage(glibc, hole);
-            glibc->totals.unseen_bytes += run->end - hole;
-        }
     }
     return NULL;
 }

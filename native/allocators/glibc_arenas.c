@@ -187,7 +187,7 @@ static bool leads_on(struct mt_view *view, uint64_t at, uint64_t end) {
 
 struct mt_error *mt_glibc_next_chunk(struct mt_view *view, struct mt_watch *watch, uint64_t start, uint64_t end,
                                      uint64_t *ret) {
-    uint64_t searched_end = end - start > SEARCHED_HOLE_MAX ? start + SEARCHED_HOLE_MAX : end;
+    uint64_t searched_end = start < end && end - start > SEARCHED_HOLE_MAX ? start + SEARCHED_HOLE_MAX : end;
     for (uint64_t at = start; at < searched_end; at += MT_GLIBC_ALIGNMENT) {
         if (at % PAGE == 0) {
             struct mt_error *error = mt_watch_poll(watch, "looking for malloc's heaps");

@@ -97,6 +97,8 @@ void mt_line_editor_begin(FILE *screen, mt_line_editor_completer *complete_line,
     rl_change_environment = 0; /* COLUMNS is the user's word on an answer's width */
     rl_basic_word_break_characters = " \t\n";
     rl_attempted_completion_function = complete;
+    rl_completion_query_items = -1; /* neither its question nor its pager would know Ctrl-C */
+    rl_variable_bind("page-completions", "off");
     rl_prep_term_function = take_terminal;
     rl_getc_function = read_key;
     rl_signal_event_hook = show_again;

@@ -11,9 +11,8 @@ typedef char *mt_line_editor_completer(void *context, const char *line);
 
 /* Once, before the first line. `screen`: the stream of the terminal, stdout or stderr. */
 void mt_line_editor_begin(FILE *screen, mt_line_editor_completer *complete, void *context);
-/* The next line, malloc'ed and without its newline; one that was pasted may hold newlines. Ctrl-C, which must not end
- * us meanwhile (mt_terminal_note_interrupts), begins it anew. NULL: Ctrl-D. Either way
- * the cursor is at the beginning of a line. */
+/* The next line, malloc'ed and without its newline; one that was pasted may hold newlines. Ctrl-C begins it anew; a
+ * SIGINT from elsewhere waits until we return. NULL: Ctrl-D. Either way the cursor is at the beginning of a line. */
 char *mt_line_editor_read(const char *prompt);
 
 #endif

@@ -35,8 +35,8 @@ static void print_usage(FILE *out) {
             "                                                              run a program recorded\n"
             "       memtrace help [COMMAND]                                what there is to ask\n"
             "       memtrace --version\n"
-            "Without COMMAND there is a prompt for as many as you like. Where standard input is no\n"
-            "terminal its lines are the commands, but for blank ones and those that begin with #;\n"
+            "Without COMMAND there is a prompt for as many as you like; a process stands still from the\n"
+            "first one until the end. Where standard input is no terminal its lines are the commands, but for blank ones and those that begin with #;\n"
             "one that fails makes the exit status 1, and the others still run.\n",
             mt_cli_run_usage());
 }

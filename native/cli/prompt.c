@@ -148,6 +148,7 @@ static void greet(FILE *screen, int32_t pid, const char *core) {
         fputs(length > 0 ? " (" : "", screen);
         show_name(screen, executable);
         fputs(length > 0 ? ")" : "", screen);
+        fputs(", which stands still from the first command until you leave", screen);
     } else {
         fputs("core ", screen);
         show_name(screen, core);
@@ -183,6 +184,7 @@ static enum line_result run_typed(struct mt_session *session, char *typed) {
     enum line_result result = LINE_DONE;
     char *rest = typed;
     bool interrupted = false;
+    mt_terminal_take_interrupt(); /* one that came before there was anything to stop */
     for (const char *line; result != LINE_ENDS && !interrupted && (line = strsep(&rest, "\n")) != NULL;) {
         if (!is_idle(line))
             mt_history_add(line);
@@ -207,6 +209,8 @@ static void talk(struct mt_session *session, FILE *screen) {
 
 int mt_prompt(struct mt_session *session, int32_t pid, const char *core) {
     FILE *screen = find_screen();
+    if (pid)
+        mt_session_keep_stopped(session);
     if (!screen)
         return run_script(session);
     setlocale(LC_CTYPE, ""); /* what is one character */

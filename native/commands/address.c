@@ -22,7 +22,7 @@ static struct mt_error *parse_hexadecimal(const char *text, uint64_t *ret) {
 static struct mt_error *evaluate(struct mt_call *call, const char *expression, uint64_t *ret) {
     const struct mt_host *host = mt_session_debugger(call->session);
     if (!host || !host->evaluate)
-        return mt_error_create(MT_ERROR_USAGE, "`%s` is no address: give 0x.., or a row's number", expression);
+        return mt_error_create(MT_ERROR_USAGE, "`%s` is no address: give 0x.., a row's number, or py:NAME", expression);
     uint64_t value = 0;
     int32_t status = host->evaluate(host->context, expression, &value);
     if (status == 1)

@@ -81,17 +81,32 @@ static bool begins_with(const struct mt_birth *birth, uint64_t start) {
     return birth->found && start - birth->block.address <= DEBUG_HEADER;
 }
 
-static struct mt_error *emit_first(struct mt_call *call, const struct mt_image *image, const struct starts *starts) {
+/* The object's own block, else the largest of the others: small ones may come from a cache of a library's own, which
+ * was filled by somebody else. NULL: none was recorded. */
+static const struct mt_birth *choose(const struct mt_birth *births, const struct starts *starts) {
+    const struct mt_birth *chosen = NULL;
+    for (size_t i = 0; i < starts->list.length; i++) {
+        if (!begins_with(&births[i], starts->list.data[i]))
+            continue;
+        if (i == 0)
+            return &births[i];
+        if (!chosen || births[i].block.size > chosen->block.size)
+            chosen = &births[i];
+    }
+    return chosen;
+}
+
+static struct mt_error *emit_chosen(struct mt_call *call, const struct mt_image *image, const struct starts *starts) {
     size_t count = starts->list.length;
     MT_AUTO_FREE struct mt_birth *births = calloc(count + 1, sizeof *births);
     struct mt_block_gaps gaps;
     if (!births || starts->failed)
         return &mt_error_no_memory;
     struct mt_error *error = mt_birth_find(call, image, starts->list.data, count, births, &gaps);
-    for (size_t i = 0; i < count && !error; i++)
-        if (begins_with(&births[i], starts->list.data[i]))
-            return mt_birth_emit_stack(call, image, &image->sites[births[i].block.site]);
-    return error;
+    if (error)
+        return error;
+    const struct mt_birth *chosen = choose(births, starts);
+    return chosen ? mt_birth_emit_stack(call, image, &image->sites[chosen->block.site]) : NULL;
 }
 
 struct mt_error *mt_birth_emit_object(struct mt_call *call, struct mt_python *python, uint64_t address,
@@ -102,7 +117,7 @@ struct mt_error *mt_birth_emit_object(struct mt_call *call, struct mt_python *py
         return error;
     struct starts starts = {0};
     mt_object_blocks(python, address, type, take_block, &starts);
-    error = emit_first(call, image, &starts);
+    error = emit_chosen(call, image, &starts);
     mt_vector_deinit(&starts.list);
     return error;
 }

@@ -20,8 +20,8 @@ struct mt_error *mt_birth_find(struct mt_call *call, const struct mt_image *imag
                                size_t count, struct mt_birth *ret, struct mt_block_gaps *ret_gaps);
 /* "born in FUNCTION FILE:LINE <- ...", and `stack`. */
 struct mt_error *mt_birth_emit_stack(struct mt_call *call, const struct mt_image *image, const struct mt_site *site);
-/* Tells where an object was born: the block that it lies in, or, where that was not recorded, the first of its buffers
- * that was. Nothing when none was. */
+/* Tells where an object was born: the block that it lies in, or, where that was not recorded, the largest of its
+ * buffers that was. Nothing when none was. */
 struct mt_error *mt_birth_emit_object(struct mt_call *call, struct mt_python *python, uint64_t address,
                                       const struct mt_type *type);
 

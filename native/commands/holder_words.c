@@ -13,12 +13,7 @@ void mt_holder_remark(const struct mt_holder *holder, struct mt_strbuf *out) {
 }
 
 void mt_holder_emit_name(struct mt_emitter *emitter, const struct mt_holder_name *name) {
-    struct mt_strbuf text = MT_STRBUF_INIT;
-    mt_strbuf_append(&text, name->text.data ? name->text.data : "");
-    if (name->place.length > 0)
-        mt_strbuf_printf(&text, "  %s", name->place.data);
-    mt_emit_cell_text(emitter, text.data);
-    mt_strbuf_deinit(&text);
+    mt_emit_cell_value(emitter, name->text.data, name->place.data);
 }
 
 /* The object whose namespace the holding dict is; MT_NO_OBJECT: the holder is no element of a namespace. */

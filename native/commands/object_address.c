@@ -39,6 +39,13 @@ static void append_region(struct mt_strbuf *out, const struct mt_region *region)
                          region->path ? region->path : "");
 }
 
+static bool is_in_arena(const struct mt_pymalloc *pymalloc, uint64_t address) {
+    for (size_t i = 0; pymalloc && i < pymalloc->arenas.length; i++)
+        if (address >= pymalloc->arenas.data[i].start && address < pymalloc->arenas.data[i].end)
+            return true;
+    return false;
+}
+
 /* Appends what `address` is, as it is in no object. */
 static void describe_address(const struct mt_census *census, uint64_t address, struct mt_strbuf *out) {
     uint64_t start, size;
@@ -51,6 +58,8 @@ static void describe_address(const struct mt_census *census, uint64_t address, s
             mt_strbuf_printf(out, "free space of a pool for %" PRIu64 "-byte blocks", size);
     } else if (census->glibc && mt_glibc_block_of(census->glibc, address, &chunk)) {
         append_block(out, chunk.size, "malloc");
+    } else if (is_in_arena(census->pymalloc, address)) {
+        mt_strbuf_append(out, "an arena of pymalloc, but no block of a pool");
     } else {
         append_region(out, region_of(census->python->view->target, address));
     }

@@ -200,7 +200,7 @@ static void walk_numpy_array(const struct mt_block_walk *walk) {
         return;
     mt_walk_block(walk, array.shape, (uint64_t)array.dimensions * MT_NUMPY_DIMENSION_SIZE, "shape");
     if (array.owns_data)
-        mt_walk_block(walk, array.data, array.size, "data");
+        mt_walk_block(walk, array.data, array.size, "buffer");
 }
 
 /* --- all --------------------------------------------------------------------------------------------------------- */

@@ -50,15 +50,18 @@ typedef void mt_edge_visit(void *context, const struct mt_edge *edge);
  * types), weak references. Targets are as memory says: the visitor checks whether they are objects. */
 void mt_edges_visit(struct mt_python *python, uint64_t address, const struct mt_type *type, mt_edge_visit *visit,
                     void *context);
-/* The guesses: of MT_KIND_UNKNOWN types (and subclasses) every aligned word of the body that no exact edge covers, and
- * those of the malloc'ed blocks that such words point to; a module's C state. `chunk_size`: tells the usable size of a
- * malloc'ed block, false: it is none; NULL: only bodies are scanned. */
+/* The guesses, which count where a reference is missing: of MT_KIND_UNKNOWN types (and subclasses) every aligned word
+ * of the body that no exact edge covers, and those of the blocks that such words point to; a module's C state; the
+ * evaluation stack of a generator (3.9, 3.10: of a frame object) that runs, whose depth is not known. `chunk_size`:
+ * tells the usable size of an allocated block that is no object, by its start, false: it is none; NULL: only bodies are
+ * scanned. */
 typedef bool mt_chunk_size(void *context, uint64_t address, uint64_t *ret_size);
 void mt_edges_guess(struct mt_python *python, uint64_t address, const struct mt_type *type, mt_chunk_size *chunk_size,
                     void *chunk_context, mt_edge_visit *visit, void *context);
 /* Has this type guesses at all? For loops over all objects. */
 bool mt_edges_has_guesses(const struct mt_type *type);
 
+/* Appends "['key']", "[2]", ".attr", "local x", "func" ... Text of the target is in it as it is: escape it. */
 void mt_link_append(struct mt_python *python, const struct mt_link *link, struct mt_strbuf *out);
 
 #endif

@@ -49,6 +49,22 @@ static uint64_t read_only_end(struct mt_python *python, const struct module *mod
     return 0;
 }
 
+/* What a header says of a segment is believed as far as memory is mapped there. */
+static struct mt_error *visit_mapped(struct mt_python *python, struct mt_module_data *data, mt_module_data_visit *visit,
+                                     void *context) {
+    const struct mt_region *regions;
+    size_t count;
+    struct mt_error *error = mt_target_regions(python->view->target, &regions, &count);
+    for (size_t i = 0; i < count && !error; i++) {
+        const struct mt_extent *segment = &data->segment;
+        data->mapped.start = regions[i].start > segment->start ? regions[i].start : segment->start;
+        data->mapped.end = regions[i].end < segment->end ? regions[i].end : segment->end;
+        if (regions[i].writable && data->mapped.start < data->mapped.end)
+            error = visit(context, data);
+    }
+    return error;
+}
+
 /* The writable segments of the module whose file begins at `base`, with what lies behind their file part (.bss). */
 static struct mt_error *visit_segments(struct mt_python *python, uint64_t base, const char *path,
                                        mt_module_data_visit *visit, void *context) {
@@ -66,17 +82,18 @@ static struct mt_error *visit_segments(struct mt_python *python, uint64_t base, 
         Elf64_Phdr segment;
         if (!read_segment(python, &module, i, &segment) || segment.p_type != PT_LOAD || !(segment.p_flags & PF_W))
             continue;
-        struct mt_extent data = {.start = module.bias + segment.p_vaddr,
-                                 .end = module.bias + segment.p_vaddr + segment.p_memsz};
-        if (read_only > data.start && read_only <= data.end)
-            data.start = read_only;
-        if (data.start < data.end)
-            error = visit(context, path, &data);
+        struct mt_module_data data = {
+            .path = path,
+            .segment = {.start = module.bias + segment.p_vaddr, .end = module.bias + segment.p_vaddr + segment.p_memsz},
+        };
+        if (read_only > data.segment.start && read_only <= data.segment.end)
+            data.segment.start = read_only;
+        error = visit_mapped(python, &data, visit, context);
     }
     return error;
 }
 
-struct mt_error *mt_module_data(struct mt_python *python, mt_module_data_visit *visit, void *context) {
+struct mt_error *mt_module_data_walk(struct mt_python *python, mt_module_data_visit *visit, void *context) {
     const struct mt_region *regions;
     size_t count;
     struct mt_error *error = mt_target_regions(python->view->target, &regions, &count);
@@ -117,22 +134,22 @@ static void tell(const struct mt_roots_walk *walk, const char *path, uint64_t wh
     walk->visit(walk->context, &root);
 }
 
-static struct mt_error *tell_data(void *context, const char *path, const struct mt_extent *data) {
+static struct mt_error *tell_data(void *context, const struct mt_module_data *data) {
     const struct mt_roots_walk *walk = context;
     struct mt_python *python = walk->python;
-    for (uint64_t where = (data->start + 7) & ~(uint64_t)7; where + 8 <= data->end; where += 8) {
+    for (uint64_t where = (data->mapped.start + 7) & ~(uint64_t)7; where + 8 <= data->mapped.end; where += 8) {
         uint64_t word;
         if (!mt_view_u64(python->view, where, &word) || word == 0)
             continue;
         const char *text = mt_roots_known_text(python, where, word);
         if (text)
-            tell(walk, path, where, word, text);
+            tell(walk, data->path, where, word, text);
         else if (is_static_object(python, where - MT_OB_TYPE, word))
-            tell(walk, path, where - MT_OB_TYPE, where - MT_OB_TYPE, "static object");
+            tell(walk, data->path, where - MT_OB_TYPE, where - MT_OB_TYPE, "static object");
     }
     return mt_watch_poll(walk->watch, "reading static data");
 }
 
 struct mt_error *mt_roots_visit_data(const struct mt_roots_walk *walk) {
-    return mt_module_data(walk->python, tell_data, (void *)walk);
+    return mt_module_data_walk(walk->python, tell_data, (void *)walk);
 }

@@ -143,13 +143,13 @@ static struct mt_error *guess_interpreters(struct guess_walk *guess) {
 /* --- libraries ------------------------------------------------------------------------------------------------------
  */
 
-static struct mt_error *guess_module_data(void *context, const char *path, const struct mt_extent *data) {
+static struct mt_error *guess_module_data(void *context, const struct mt_module_data *data) {
     struct guess_walk *guess = context;
     begin(guess, MT_ROOT_DATA, "static data");
-    guess->root.module = path;
+    guess->root.module = data->path;
     /* Pointers that the linker set are no counted references. */
-    guess->own = *data;
-    struct mt_error *error = guess_words(guess, data->start, data->end);
+    guess->own = data->segment;
+    struct mt_error *error = guess_words(guess, data->mapped.start, data->mapped.end);
     guess->own = (struct mt_extent){0};
     return error;
 }
@@ -215,7 +215,7 @@ static struct mt_error *guess_threads(struct guess_walk *guess, const struct mt_
     if (!error)
         error = guess_interpreters(guess);
     if (!error)
-        error = mt_module_data(guess->walk->python, guess_module_data, guess);
+        error = mt_module_data_walk(guess->walk->python, guess_module_data, guess);
     for (size_t i = 0; i < threads->list.length && !error; i++)
         error = guess_stack(guess, &threads->list.data[i]);
     return error;

@@ -33,9 +33,14 @@ typedef void mt_type_cache_visit(void *context, uint64_t where, uint64_t name);
 void mt_type_cache_names(struct mt_python *python, const struct mt_extent *cache, mt_type_cache_visit *visit,
                          void *context);
 
-/* roots_data.c: the writable data of every module (program, library, extension). */
-typedef struct mt_error *mt_module_data_visit(void *context, const char *path, const struct mt_extent *data);
-struct mt_error *mt_module_data(struct mt_python *python, mt_module_data_visit *visit, void *context);
+/* roots_data.c: the writable data of every module (program, library, extension), mapping by mapping. */
+struct mt_module_data {
+    const char *path;         /* owned by the target */
+    struct mt_extent segment; /* all of a writable segment, as the module's headers tell */
+    struct mt_extent mapped;  /* a part of it that is mapped and can be written */
+};
+typedef struct mt_error *mt_module_data_visit(void *context, const struct mt_module_data *data);
+struct mt_error *mt_module_data_walk(struct mt_python *python, mt_module_data_visit *visit, void *context);
 /* Static objects, and strings of which the data themselves tell what they are. */
 struct mt_error *mt_roots_visit_data(const struct mt_roots_walk *walk);
 

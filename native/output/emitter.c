@@ -12,6 +12,7 @@
 
 struct mt_cell {
     char *text; /* escaped, except in a path column */
+    char *tail; /* of a value; escaped; NULL: none */
     struct mt_frame *frames;
     size_t frame_count;
 };
@@ -24,6 +25,7 @@ void mt_emitter_init(struct mt_emitter *emitter, bool json, unsigned width) {
 static void drop_cells(struct mt_emitter *emitter) {
     for (size_t i = 0; i < emitter->cell_count; i++) {
         free(emitter->cells[i].text);
+        free(emitter->cells[i].tail);
         free(emitter->cells[i].frames);
     }
     emitter->cell_count = 0;
@@ -246,6 +248,18 @@ void mt_emit_cell_text(struct mt_emitter *emitter, const char *value) {
     add_text_cell(emitter, &text);
 }
 
+void mt_emit_cell_value(struct mt_emitter *emitter, const char *value, const char *tail) {
+    size_t before = emitter->cell_count;
+    mt_emit_cell_text(emitter, emitter->json ? NULL : value);
+    if (emitter->json || !tail || *tail == '\0' || emitter->cell_count == before)
+        return;
+    struct mt_strbuf text = MT_STRBUF_INIT;
+    mt_text_escape(&text, tail);
+    emitter->body.failed |= text.failed;
+    emitter->cells[before].tail = mt_strbuf_steal(&text);
+    mt_strbuf_deinit(&text);
+}
+
 void mt_emit_cell_stack(struct mt_emitter *emitter, const struct mt_frame *frames, size_t count) {
     const struct mt_column *column = next_column(emitter);
     if (emitter->json) {
@@ -308,8 +322,8 @@ static size_t measure_functions(const struct mt_emitter *emitter, size_t column,
 static size_t measure(const struct mt_emitter *emitter, size_t column) {
     size_t most = mt_text_columns(emitter->columns[column].title);
     for (size_t i = column; i < emitter->cell_count; i += emitter->column_count) {
-        const char *text = emitter->cells[i].text;
-        size_t columns = text ? mt_text_columns(text) : 0;
+        const char *text = emitter->cells[i].text, *tail = emitter->cells[i].tail;
+        size_t columns = (text ? mt_text_columns(text) : 0) + (tail ? GAP + mt_text_columns(tail) : 0);
         if (columns > most)
             most = columns;
     }
@@ -388,11 +402,21 @@ static void measure_table(const struct mt_emitter *emitter, struct layout *layou
     shrink_values(emitter, layout->widths, used > GAP ? used - GAP : 0);
 }
 
-static void append_value(struct mt_strbuf *line, const char *text, size_t width) {
-    struct mt_strbuf cut = MT_STRBUF_INIT;
-    mt_text_cut(&cut, text, width);
-    append_aligned(line, cut.data ? cut.data : "", width, false);
-    mt_strbuf_deinit(&cut);
+/* The value is cut first; what follows it, when that alone takes more than half of the room. */
+static void append_value(struct mt_strbuf *line, const struct mt_cell *cell, size_t width) {
+    struct mt_strbuf text = MT_STRBUF_INIT;
+    const char *value = cell->text ? cell->text : "";
+    size_t whole = mt_text_columns(value), tail = cell->tail ? mt_text_columns(cell->tail) + GAP : 0;
+    if (whole + tail > width && tail > width / 2)
+        tail = whole < width / 2 ? width - whole : width / 2;
+    if (width > tail)
+        mt_text_cut(&text, value, width - tail);
+    if (tail > GAP) {
+        pad(&text, GAP);
+        mt_text_cut(&text, cell->tail, tail - GAP);
+    }
+    append_aligned(line, text.data ? text.data : "", width, false);
+    mt_strbuf_deinit(&text);
 }
 
 static void append_cell(struct mt_emitter *emitter, struct mt_strbuf *line, const struct layout *layout, size_t c,
@@ -407,7 +431,7 @@ static void append_cell(struct mt_emitter *emitter, struct mt_strbuf *line, cons
         mt_place_path(line, text, layout->rest);
         break;
     case MT_COLUMN_VALUE:
-        append_value(line, text, layout->widths[c]);
+        append_value(line, cell, layout->widths[c]);
         break;
     case MT_COLUMN_HANDLE:
     case MT_COLUMN_NUMBER:

@@ -83,6 +83,9 @@ void mt_emit_cell_number(struct mt_emitter *emitter, uint64_t value);
 void mt_emit_cell_change(struct mt_emitter *emitter, int64_t value);
 /* NULL: an empty cell, no member. In a stack column: a remark in the stack's place. */
 void mt_emit_cell_text(struct mt_emitter *emitter, const char *text);
+/* A value and something about it that follows it ("holding.py:51") and is kept when the value is cut; NULL or "":
+ * nothing. Not in JSON. */
+void mt_emit_cell_value(struct mt_emitter *emitter, const char *value, const char *tail);
 void mt_emit_cell_stack(struct mt_emitter *emitter, const struct mt_frame *frames, size_t count);
 void mt_emit_row_end(struct mt_emitter *emitter);
 void mt_emit_table_end(struct mt_emitter *emitter);

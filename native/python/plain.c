@@ -54,6 +54,12 @@
 #define TIME_ZONE(structure)                                                                                           \
     { .field = MT_FIELD_##structure##__tzinfo, .link = "tzinfo", .condition = MT_FIELD_##structure##__hastzinfo }
 
+/* Modules/_ctypes/ctypes.h: CDataObject, PyCFuncPtrObject */
+#define CDATA_MEMBERS AT(32, "b_base"), AT(64, "b_objects")
+#define CFUNCTION_MEMBERS                                                                                              \
+    CDATA_MEMBERS, AT(96, "thunk"), AT(104, "callable"), AT(112, "converters"), AT(120, "argtypes"),                   \
+        AT(128, "restype"), AT(136, "checker"), AT(144, "errcheck"), AT(152, "paramflags")
+
 static const struct mt_plain rows[] = {
     /* Iterators of builtin types (Objects/). */
     SEQUENCE_ITERATOR("list_iterator"),
@@ -298,7 +304,14 @@ static const struct mt_plain rows[] = {
     {.name = "keys", .basic_size = 168, .members = {AT(16, "hi_obj")}},
     {.name = "values", .basic_size = 168, .members = {AT(16, "hi_obj")}},
     {.name = "items", .basic_size = 168, .members = {AT(16, "hi_obj")}},
-    {.name = "_ctypes._CData", .basic_size = 96, .members = {AT(32, "b_base"), AT(64, "b_objects")}},
+    {.name = "_ctypes._CData", .basic_size = 96, .members = {CDATA_MEMBERS}},
+    {.name = "_ctypes.PyCFuncPtr", .basic_size = 160, .members = {CFUNCTION_MEMBERS}},
+    {.name = "_ctypes.CFuncPtr", .basic_size = 160, .members = {CFUNCTION_MEMBERS}},
+    {.name = "_ctypes.CThunkObject",
+     .basic_size = 128,
+     .members = {AT(80, "converters"), AT(88, "callable"), AT(96, "restype")}},
+    {.name = "_ctypes.DictRemover", .basic_size = 32, .members = {AT(16, "key"), AT(24, "dict")}},
+    {.name = "decimal.ContextManager", .basic_size = 32, .members = {AT(16, "local"), AT(24, "global")}},
     {.name = "_typing._ConstEvaluator", .basic_size = 24, .members = {AT(16, "value")}},
     /* The dict of a thread is borrowed (3.9 to 3.12). */
     {.name = "_thread._localdummy", .basic_size = 32},

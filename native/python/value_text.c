@@ -56,7 +56,7 @@ static void append_byte(uint32_t c, char quote, struct mt_strbuf *out) {
         mt_strbuf_append_char(out, (char)c);
 }
 
-/* bytearray escapes single quotes between double ones, too. */
+/* Up to 3.14 bytearray escapes single quotes between double ones, too. */
 static void append_bytearray_byte(uint32_t c, char quote, struct mt_strbuf *out) {
     append_byte(c, '\'', out);
 }
@@ -123,8 +123,9 @@ void mt_value_append_str(struct mt_python *python, uint64_t address, size_t limi
 void mt_value_append_bytes(struct mt_python *python, uint64_t bytes, uint64_t size, bool is_bytearray, size_t limit,
                            struct mt_strbuf *out) {
     struct mt_str str = {.length = size, .kind = 1, .data = bytes};
+    bool escapes_more = is_bytearray && python->minor < 15;
     struct text text = {
-        .python = python, .str = &str, .append = is_bytearray ? append_bytearray_byte : append_byte, .limit = limit};
+        .python = python, .str = &str, .append = escapes_more ? append_bytearray_byte : append_byte, .limit = limit};
     mt_strbuf_append_char(out, 'b');
     append_text(&text, out);
 }

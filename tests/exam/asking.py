@@ -7,11 +7,12 @@ import subprocess
 
 import pytest
 
-from surroundings import COMMAND, TIMEOUT, clean_environment, run, running
+from surroundings import COMMAND, TIMEOUT, clean_environment, gcore, run, running
 from truth_file import Truth
 
 HERE = pathlib.Path(__file__).resolve().parent
-QUESTIONS_AT_ONCE = 500  # of one session: it must be done within TIMEOUT
+compared = collections.Counter()  # (what, interpreter) -> comparisons that were made
+MOST_LIVE_QUESTIONS = 20
 
 
 def require_commands(*names):
@@ -28,32 +29,39 @@ def has_numpy(interpreter):
 
 @contextlib.contextmanager
 def examined(interpreter, directory, program, *arguments):
-    """A program of this folder, stopped, with the truth about it: (Truth, ask)."""
+    """A program of this folder, stopped, with the truth about it."""
     path = directory / "truth"
     environment = clean_environment(PYTHONDONTWRITEBYTECODE="1", **dict(interpreter.variables))
     command = [*interpreter.inside, interpreter.path, HERE / program, path, *arguments]
     with running(command, environment):
-        truth = Truth(path)
-        yield Exam(truth)
+        exam = Exam(Truth(path), directory / "core")
+        path.unlink()
+        try:
+            yield exam
+        finally:
+            exam.core.unlink(missing_ok=True)
 
 
 class Exam:
-    def __init__(self, truth):
+    def __init__(self, truth, core):
         self.truth = truth
+        self.core = core  # made when it is needed first
 
     def ask(self, questions):
-        """The answers to command lines, parsed, in their order. An error is an answer too: it has the key "error"."""
-        answers = []
-        for first in range(0, len(questions), QUESTIONS_AT_ONCE):
-            answers += self._ask_some(questions[first : first + QUESTIONS_AT_ONCE])
-        return answers
+        """The answers to command lines, parsed, in their order. An error is an answer too: it has the key "error".
 
-    def _ask_some(self, questions):
-        script = "".join(question + "\n" for question in questions)
+        A few go to the process. For each of them it is stopped and its heap read anew, so more go to a core of it."""
+        if len(questions) <= MOST_LIVE_QUESTIONS:
+            return self._answers(["--pid", str(self.truth.pid)], questions)
+        if not self.core.exists():
+            gcore(self.truth.pid, self.core)
+        return self._answers(["--core", str(self.core)], questions)
+
+    def _answers(self, target, questions):
         result = subprocess.run(
-            [str(COMMAND), "--pid", str(self.truth.pid)],
+            [str(COMMAND), *target],
             env=clean_environment(),
-            input=script,
+            input="".join(question + "\n" for question in questions),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -72,7 +80,7 @@ class Exam:
 def targets(answer, *kinds):
     """Counter of the addresses in an answer's rows of these kinds."""
     found = collections.Counter()
-    for row in answer["rows"]:
+    for row in answer.get("rows", ()):
         if row["kind"] in kinds and row.get("address") is not None:
             found[int(row["address"], 16)] += row["count"]
     return found
@@ -80,7 +88,7 @@ def targets(answer, *kinds):
 
 def links(answer):
     """The set of (link, address) of an answer's rows."""
-    return {(row["link"], int(row["address"], 16)) for row in answer["rows"] if row.get("address") is not None}
+    return {(row["link"], int(row["address"], 16)) for row in answer.get("rows", ()) if row.get("address") is not None}
 
 
 def asked_name(type_name):

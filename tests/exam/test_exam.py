@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from asking import asked_name, examined, has_numpy, links, require_commands, targets
+from asking import MOST_LIVE_QUESTIONS, asked_name, compared, examined, has_numpy, links, require_commands, targets
 from interpreters import EVERYWHERE
 
 PROGRAMS = {
@@ -18,21 +18,12 @@ PROGRAMS = {
 }
 
 SAMPLE = 1000  # objects of each process that are asked for one by one, besides those of the zoo
+# Objects that the program's own last steps, from the fork to the wait, hold once more or less.
+EVERYBODYS, SLACK = {"builtins.int", "builtins.bool", "builtins.NoneType"}, 4
 LEAST_EXPLAINED = 0.99  # of the mortal objects
 MANY = 20  # differences that a failing test shows
 
 on_every_interpreter = pytest.mark.parametrize("interpreter", EVERYWHERE, indirect=True, ids=str)
-compared = collections.Counter()  # (test, interpreter) -> comparisons that were made
-
-
-@pytest.fixture(scope="module", autouse=True)
-def counted(request):
-    yield
-    reporter = request.config.pluginmanager.get_plugin("terminalreporter")
-    if reporter is not None:
-        reporter.write_line("")
-        for (test, interpreter), count in sorted(compared.items()):
-            reporter.write_line(f"exam: {test:20} {interpreter:24} {count:9,} compared")
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +42,8 @@ def of(*names):
     return pytest.mark.parametrize("exam", names, indirect=True)
 
 
-def check(name, interpreter, differences, count, least=1):
-    compared[name, str(interpreter)] += count
+def check(what, interpreter, differences, count, least):
+    compared[what, str(interpreter)] += count
     assert not differences, f"{len(differences)} of {count}:\n" + "\n".join(map(str, differences[:MANY]))
     assert count >= least, f"only {count} comparisons were made"
 
@@ -101,8 +92,7 @@ def test_census_and_sizes(exam, interpreter):
 def test_reference_counts(exam, interpreter):
     """They are read right, never explained by more than there are, and mostly explained in full."""
     require_commands("object")
-    unstable = {address for address, _, _ in exam.truth.second["unstable"]}
-    addresses = [address for address in some_of(exam.truth) if address not in unstable]
+    addresses = some_of(exam.truth)
     differences, mortal, full = [], 0, 0
     for address, answer in exam.ask_about("object", addresses).items():
         line = exam.truth.objects[address]
@@ -111,8 +101,10 @@ def test_reference_counts(exam, interpreter):
             differences.append(f"{where}: {answer.get('type', answer)}")
         elif "refs" in line:
             mortal += 1
-            full += answer["references_explained"] == line["refs"]
-            if answer["refcount"] != line["refs"] or answer["references_explained"] > line["refs"]:
+            full += answer["references_explained"] == answer["refcount"]
+            slack = SLACK if line["type"] in EVERYBODYS else 0
+            is_too_much = answer["references_explained"] > answer["refcount"]
+            if abs(answer["refcount"] - line["refs"]) > slack or is_too_much and not exam.truth.is_deep_frozen(line):
                 explained = f"{answer['references_explained']} of {answer['refcount']} explained"
                 differences.append(f"{where}: {explained}, counted {line['refs']}")
     if full < LEAST_EXPLAINED * mortal:
@@ -142,7 +134,7 @@ def test_references(exam, interpreter):
         count += len(line["referents"])
         differences += [f"{where} does not hold {_named(exam.truth, target)}" for target in missing]
     for name, line in exam.truth.zoo.items():
-        told = links(answers.get(line["id"], {"rows": ()}))
+        told = links(answers[line["id"]])
         for link, target in line["links"]:
             count += 1
             if link is not None and (link, target) not in told:
@@ -205,6 +197,22 @@ def test_holders(exam, interpreter):
 
 
 @on_every_interpreter
+@of("zoo")
+def test_process_and_core_answer_alike(exam, interpreter):
+    """The other tests ask a core of the process."""
+    require_commands("holds", "who-holds")
+    chosen = random.Random(2).sample([line["id"] for line in exam.truth.zoo.values()], MOST_LIVE_QUESTIONS // 2)
+    questions = [f"{command} --json {address:#x}" for address in chosen for command in ("holds", "who-holds")]
+    live, of_core = exam.ask(questions), exam.ask(questions * 2)[: len(questions)]
+    differences = [
+        f"{question}: {one}, from a core {other}"
+        for question, one, other in zip(questions, live, of_core)
+        if (one.get("rows"), one.get("error")) != (other.get("rows"), other.get("error"))
+    ]
+    check("process and core", interpreter, differences, len(questions), len(questions))
+
+
+@on_every_interpreter
 @of("random")
 def test_holders_of_a_random_heap(exam, interpreter):
     """Exactly the holders that the collector knows, each as often."""
@@ -213,9 +221,11 @@ def test_holders_of_a_random_heap(exam, interpreter):
     wanted = [line["id"] for line in exam.truth.zoo.values()]
     differences = []
     for address, answer in exam.ask_about("who-holds", wanted).items():
-        found = targets(answer, "exact") if "rows" in answer else {}
+        found = targets(answer, "exact")
         expected = _without_embedded(exam.truth, referrers[address], found)
-        if found != expected:
+        # Where the collector does not know all holders (of the empty tuple ...) memtrace may know more.
+        knows_all = sum(expected.values()) == exam.truth.objects[address].get("refs")
+        if expected - found or knows_all and found != expected:
             differences.append(f"{_named(exam.truth, address)}: {dict(found)}, not {dict(expected)}")
     check("random heap", interpreter, differences, len(wanted), 2000)
 

@@ -41,6 +41,7 @@ from links import expected_links
 
 MOST_OBJECTS = 30_000_000
 REPR_LENGTH = 200
+MOST_LINKS = 500  # of one object; what has more shows the first
 IMMORTAL = 1 << 29  # 3.12+: the sign bit of 32; before that static objects begin with 999,999,999
 FRAMES_ARE_TRACKED = sys.version_info < (3, 11)  # a running call's frame is an object from its beginning
 SETTLING_COLLECTIONS = 3  # untracks tuples and dicts, whose contents may be untracked by the one before
@@ -85,11 +86,11 @@ def _count(objects, counts, getrefcount):
         counts[index] = getrefcount(one)
 
 
-def _examine(deeper, given, tools, closure_tools, objects=None, counts=None):
-    """Of the child: [object], [its count]. `given` is what our caller holds for us; of no use but to be the same at both
-    levels."""
+def _examine(given, tools, closure_tools, objects, counts):
+    """Of the child: [object], [its count]; deeper, with `objects`, only counts. What only one of the two levels has by a
+    variable is made here: even None would be counted wrongly. `given` is here to be the same at both."""
     getrefcount, get_objects, get_referents, getframe = tools
-    if deeper:
+    if objects:
         _count(objects, counts, getrefcount)
         return None
     objects = get_objects()
@@ -100,7 +101,7 @@ def _examine(deeper, given, tools, closure_tools, objects=None, counts=None):
     here = memoryview(bytearray(8 * len(objects))).cast("q")
     below = memoryview(bytearray(8 * len(objects))).cast("q")
     _count(objects, here, getrefcount)
-    _examine(True, given, tools, closure_tools, objects, below)
+    _examine(given, tools, closure_tools, objects, below)
     own = here[-1]
     objects.pop()
     return objects, [
@@ -148,7 +149,7 @@ def _describe(write, objects, counts, facts, zoo, held, known_links, with_repr):
         write({**line, "tracked": is_tracked, "referents": targets})
     for name, one in zoo.items():
         line = {"zoo": name, "id": id(one), "type": _type_name(type(one))}
-        line["links"] = expected_links(one) + known_links.get(name, [])
+        line["links"] = expected_links(one)[:MOST_LINKS] + known_links.get(name, [])
         write({**line, "repr": _repr(one) if with_repr else None})  # after the links: what it computes may be kept
     for kind, target, holders in held:
         write({"held": kind, "target": target, "holders": holders})
@@ -212,13 +213,13 @@ def stop(path, zoo={}, held=(), known_links={}, with_repr=True, wait=True):
     while turn < 3:  # the first one warms everything up that a fork or its end may need, and writes nothing
         child = fork()
         if child == 0:
-            examined = _examine(False, given, tools, closure_tools)
+            examined = _examine(given, tools, closure_tools, [], [])
             if turn == 0:
                 leave(0)
             _child(turn == 2, path, given, *examined)
         if waitpid(child, 0)[1] != 0:
             raise SystemExit("the truth could not be written")
-        child = None
+        child = 0  # as it was in the child that measured
         turn += 1
     if wait:
         write(1, b"ready\n")

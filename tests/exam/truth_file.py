@@ -45,8 +45,8 @@ class Truth:
         return found
 
     def is_deep_frozen(self, line):
-        """3.11 holds True and False in its frozen modules without counting."""
-        return self.version[:2] == (3, 11) and line["type"] == "builtins.bool"
+        """3.11 holds these in its frozen modules without counting."""
+        return self.version[:2] == (3, 11) and line["type"] in ("builtins.bool", "builtins.NoneType")
 
     def borrowed(self, referrers):
         """How many of these references a frame may have without counting them: since 3.14 constants of its code, which

@@ -78,7 +78,7 @@ def sequences(add):
     add("list", [1001, "two", [3.5]], [object(), object()], [None] * 3)
     add("list_empty", [], list(), [])
     add("list_over_allocated", over_allocated, shrunk)
-    add("list_large", list(range(1000, 101_000)), [f"item {i}" for i in range(3000)])
+    add("list_large", [[7], "of many"] * 50_000, [f"item {i}" for i in range(3000)])
     add("list_cyclic", cyclic)
     for length in range(22):
         add("tuple_of_%d" % length, tuple([object() for _ in range(length)]))
@@ -110,7 +110,7 @@ def dictionaries(add):
     popped = {"a": [1]}
     popped.popitem()
     add("dict_emptied", emptied, popped)
-    add("dict_huge", {i: None for i in range(70_000)}, {f"{i}": i for i in range(20_000)})
+    add("dict_huge", {i: None for i in range(70_000)}, {f"{i}": i for i in range(3000)})
     add("dict_string_table_turned_general", _turned_general())
     untracked = {"a": 1, "b": "c"}, {1: 2}
     gc.collect()

@@ -1,13 +1,17 @@
-"""Says what its threads are doing, in its own words, then waits: one line of JSON that lists for each thread its id, its
-name and its frames, innermost first, with the addresses of what their variables hold.
+"""frames_truth.py FILE
+
+Tells in FILE, in its own words, what its threads are doing, and what some names mean; then waits. JSON: for each thread
+its id, its name and its frames, innermost first, with the addresses of what their variables hold.
 
 Threads, callbacks out of C, generators, coroutines, closures, class bodies, exec, deep recursion: all at once.
 """
 
+import collections
 import functools
 import json
 import sys
 import threading
+import types
 
 HOLD = threading.Lock()
 HOLD.acquire()
@@ -106,6 +110,87 @@ JOBS = {
 }
 
 
+class Slotted:
+    __slots__ = ("first", "second")
+
+    def __init__(self):
+        self.first = ["in a slot"]
+        self.second = {"deep": (0, ["the end"])}
+
+
+class Base:
+    inherited = ["of the base"]
+
+    @property
+    def made(self):
+        return []
+
+
+class Derived(Base):
+    def __init__(self):
+        self.own = Slotted()
+        self._made = []
+
+
+class Word(str):
+    """A subclass, whose characters lie elsewhere."""
+
+
+DERIVED = Derived()
+TUPLE = ([1], [2], [3])
+DEQUE = collections.deque([[number] for number in range(200)])
+KEYS = {
+    "word": ["word"],
+    "two words": ["two words"],
+    "snow\u2603": ["not ASCII"],
+    "it's": ["quoted"],
+    7: ["seven"],
+    -7: ["minus seven"],
+    2**70: ["large"],
+    None: ["none"],
+    (1, "a"): ["tuple"],
+    Word("subclass"): ["subclass"],
+}
+ORDERED = collections.OrderedDict([("a", ["ordered"])])
+DEFAULT = collections.defaultdict(list, {"b": ["default"]})
+PROXY = types.MappingProxyType({"c": ["proxied"]})
+EXPRESSIONS = {
+    "DERIVED.own.first[0]": DERIVED.own.first[0],
+    "DERIVED.own.second.deep[1][-1]": DERIVED.own.second["deep"][1][-1],
+    "DERIVED.own.second['deep'][1]": DERIVED.own.second["deep"][1],
+    "DERIVED.inherited": DERIVED.inherited,
+    "DERIVED.__class__.inherited": DERIVED.inherited,
+    "Derived.inherited": DERIVED.inherited,
+    "Derived.__init__": Derived.__init__,
+    "Derived.__init__.__code__": Derived.__init__.__code__,
+    "deep.__globals__": globals(),
+    "TUPLE[0]": TUPLE[0],
+    "TUPLE[-1]": TUPLE[-1],
+    "DEQUE[0]": DEQUE[0],
+    "DEQUE[100]": DEQUE[100],
+    "DEQUE[-1]": DEQUE[-1],
+    "KEYS.word": KEYS["word"],
+    "KEYS[word]": KEYS["word"],
+    "KEYS['two words']": KEYS["two words"],
+    'KEYS[ "two words" ]': KEYS["two words"],
+    "KEYS['snow\u2603']": KEYS["snow\u2603"],
+    'KEYS["it\'s"]': KEYS["it's"],
+    "KEYS['it\\'s']": KEYS["it's"],
+    "KEYS[7]": KEYS[7],
+    "KEYS[-7]": KEYS[-7],
+    "KEYS[None]": KEYS[None],
+    "KEYS[(1, 'a')]": KEYS[(1, "a")],
+    "KEYS.subclass": KEYS["subclass"],
+    "ORDERED.a": ORDERED["a"],
+    "DEFAULT['b'][0]": DEFAULT["b"][0],
+    "PROXY['c']": PROXY["c"],
+    "sys.path[-1]": sys.path[-1],
+    "json.decoder.JSONDecoder": json.decoder.JSONDecoder,
+    "len": len,
+    "HOLD": HOLD,
+}
+
+
 def truth_of(frame):
     told = []
     while frame is not None:
@@ -120,12 +205,14 @@ def tell():
     names = {thread.ident: thread.name for thread in threading.enumerate()}
     tids = {thread.ident: getattr(thread, "native_id", None) for thread in threading.enumerate()}
     told = []
+    expressions = {text: id(value) for text, value in EXPRESSIONS.items()}
     for ident, frame in sys._current_frames().items():
         stack = truth_of(frame)
         if ident == threading.get_ident():
             stack = stack[1:]
         told.append({"ident": ident, "tid": tids[ident], "name": names[ident], "frames": stack})
-    print(json.dumps(told), flush=True)
+    with open(sys.argv[1], "w") as file:
+        json.dump({"threads": told, "expressions": expressions}, file)
 
 
 def main():

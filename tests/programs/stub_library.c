@@ -44,6 +44,8 @@ const struct mt_answer *mt_session_open_core(const struct mt_host *host, const c
     return &opened;
 }
 
+void mt_session_keep_stopped(struct mt_session *session) {}
+
 void mt_session_destroy(struct mt_session *session) {}
 
 static uint64_t milliseconds(void) {

@@ -111,6 +111,21 @@ static void values_give_way_in_tables(void **state) {
     assert_string_equal(emitter.body.data, "  #  link   value                  bytes\n"
                                            "  1  .name  'a value of many mo..  1,234\n");
     mt_emitter_deinit(&emitter);
+    /* What stands behind a value stays. */
+    mt_emitter_init(&emitter, false, 40);
+    mt_emit_table_begin(&emitter, "rows", columns + 1, 1);
+    for (size_t i = 0; i < 3; i++) {
+        static const char *const tails[] = {"file.py:12", NULL, "a place that takes more than half of the line:12"};
+        mt_emit_row_begin(&emitter, MT_ROW_BOTH);
+        mt_emit_cell_value(&emitter, "a name that is too long for its line", tails[i]);
+        mt_emit_row_end(&emitter);
+    }
+    mt_emit_table_end(&emitter);
+    assert_string_equal(emitter.body.data, "link\n"
+                                           "a name that is too long fo..  file.py:12\n"
+                                           "a name that is too long for its line\n"
+                                           "a name that is too..  a place that tak..\n");
+    mt_emitter_deinit(&emitter);
 }
 
 /* --- without a Python ----------------------------------------------------------------------------------------------
