@@ -18,6 +18,7 @@ timeout 120 gdb -nx -batch -iex 'set debuginfod enabled off' -iex 'set style ena
     -ex 'echo (gdb) memtrace record\n' -ex 'memtrace record' \
     -ex 'echo (gdb) run\n' -ex 'run' \
     -ex 'echo (gdb) memtrace peak\n' -ex 'memtrace peak' \
+    -ex 'echo (gdb) memtrace who-holds 3\n' -ex 'memtrace who-holds 3' \
     --args "$python" examples/holding.py --pause < /dev/null 2>&1 | grep -vE "$chatter"
 
 echo
@@ -26,7 +27,7 @@ timeout 120 lldb-19 -x -X -b \
     -o 'settings set stop-line-count-before 0' -o 'settings set stop-line-count-after 0' \
     -o 'settings set stop-disassembly-display never' \
     -o 'command script import lldb/memtrace_lldb.py' \
-    -o 'memtrace record' -o 'run' -o 'memtrace peak' \
+    -o 'memtrace record' -o 'run' -o 'memtrace peak' -o 'memtrace who-holds 3' \
     -- "$python" examples/holding.py --pause < /dev/null 2>&1 | grep -vE "$chatter"
 
 echo

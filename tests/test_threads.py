@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -207,6 +208,7 @@ def test_who_has_the_gil(tmp_path):
     program = "print('ready', flush=True)\nwhile True: pass\n"
     with running([sys.executable, "-c", program], ready=None) as process:
         assert process.stdout.readline() == "ready\n"
+        time.sleep(0.2)  # it is still in the system call that told us, without the GIL
         (row,) = ask(Target(pid=process.pid), "threads --json")["rows"]
     assert row["gil"] is True
 

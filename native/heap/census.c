@@ -411,6 +411,7 @@ static struct mt_error *number_objects(struct build *build) {
         struct mt_census_page *page = &census->pages[i];
         page->first = next;
         for (unsigned word = 0; word < 8; word++) {
+            page->before[word] = (uint16_t)(next - page->first);
             for (uint64_t left = page->bits[word]; left != 0; left &= left - 1) {
                 uint64_t address = (page->number << PAGE_SHIFT) + 8 * (64 * word + (unsigned)__builtin_ctzll(left)),
                          type;

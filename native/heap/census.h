@@ -23,8 +23,16 @@
 struct mt_census_page {
     uint64_t number; /* address >> 12 */
     uint64_t bits[8];
-    uint32_t first; /* number of the page's first object */
+    uint16_t before[8]; /* objects of the page in front of those of each word */
+    uint32_t first;     /* number of the page's first object */
 };
+
+/* Bits that are set, for processors whose own instruction the compiler may not use. */
+static inline unsigned mt_bit_count(uint64_t word) {
+    word -= word >> 1 & 0x5555555555555555ULL;
+    word = (word & 0x3333333333333333ULL) + (word >> 2 & 0x3333333333333333ULL);
+    return (unsigned)(((word + (word >> 4)) & 0x0f0f0f0f0f0f0f0fULL) * 0x0101010101010101ULL >> 56);
+}
 
 struct mt_census {
     struct mt_python *python;
@@ -64,10 +72,7 @@ static inline uint32_t mt_census_find(const struct mt_census *census, uint64_t a
         uint64_t bit = 1ULL << (granule & 63);
         if ((address & 7) || !(page->bits[word] & bit))
             return MT_NO_OBJECT;
-        uint32_t rank = page->first + (uint32_t)__builtin_popcountll(page->bits[word] & (bit - 1));
-        for (unsigned i = 0; i < word; i++)
-            rank += (uint32_t)__builtin_popcountll(page->bits[i]);
-        return rank;
+        return page->first + page->before[word] + mt_bit_count(page->bits[word] & (bit - 1));
     }
 }
 

@@ -106,6 +106,22 @@ static bool take_from_file(struct search *search, const struct mt_region *module
     return found;
 }
 
+/* 3.13+: does it begin as a state does, and does what follows make sense? */
+static bool is_runtime(const struct search *search, const struct mt_region *region, uint64_t address,
+                       struct mt_runtime *ret) {
+    struct {
+        char cookie[MT_RUNTIME_COOKIE_SIZE];
+        uint64_t version, free_threaded, size;
+    } head;
+    if (address % sizeof(uint64_t) != 0 || !mt_view_read(search->view, address, &head, sizeof head) ||
+        head.version >> 24 != 3 || head.free_threaded > 1 || head.size < sizeof head || head.size > MAX_RUNTIME_SIZE ||
+        head.size > region->end - address)
+        return false;
+    *ret = (struct mt_runtime){.address = address, .size = head.size, .module = module_of(search, address)};
+    find_data(search, NULL, 0, ret);
+    return true;
+}
+
 /* A debugger may know symbols of files that we can't open. */
 static bool find_by_symbol(struct search *search, struct mt_runtime *ret) {
     uint64_t address;
@@ -117,10 +133,13 @@ static bool find_by_symbol(struct search *search, struct mt_runtime *ret) {
     const struct mt_region *module = module_of(search, address);
     if (module && take_from_file(search, module, ret))
         return true;
-    if (search->replaced || !mt_region_of(search->regions, search->count, address))
+    const struct mt_region *region = mt_region_of(search->regions, search->count, address);
+    if (search->replaced || !region)
         return false;
-    *ret = (struct mt_runtime){.address = address, .module = module};
-    find_data(search, NULL, 0, ret);
+    if (!is_runtime(search, region, address, ret)) {
+        *ret = (struct mt_runtime){.address = address, .module = module};
+        find_data(search, NULL, 0, ret);
+    }
     return true;
 }
 
@@ -140,22 +159,7 @@ static struct mt_error *find_by_section(struct search *search, struct mt_runtime
 
 /* --- by its first words ------------------------------------------------------------------------------------------- */
 
-/* The bytes occur in code too, which is why only writable memory is searched; and what follows them must make sense. */
-static bool is_runtime(const struct search *search, const struct mt_region *region, uint64_t address,
-                       struct mt_runtime *ret) {
-    struct {
-        char cookie[MT_RUNTIME_COOKIE_SIZE];
-        uint64_t version, free_threaded, size;
-    } head;
-    if (address % sizeof(uint64_t) != 0 || !mt_view_read(search->view, address, &head, sizeof head) ||
-        head.version >> 24 != 3 || head.free_threaded > 1 || head.size < sizeof head || head.size > MAX_RUNTIME_SIZE ||
-        head.size > region->end - address)
-        return false;
-    *ret = (struct mt_runtime){.address = address, .size = head.size, .module = module_of(search, address)};
-    find_data(search, NULL, 0, ret);
-    return true;
-}
-
+/* The words occur in code too, which is why only writable memory is searched. */
 static struct mt_error *search_region(const struct search *search, const struct mt_region *region,
                                       struct mt_runtime *ret, bool *ret_found) {
     uint64_t size =

@@ -11,9 +11,13 @@
 /* Include/internal/pycore_gc.h: PyGC_Head stands right before the object. */
 enum { GC_NEXT = -16, GC_PREVIOUS = -8, GC_FINALIZED = 1 };
 
+/* Static objects of 3.11 begin with _PyObject_IMMORTAL_REFCNT, 999999999, and references add to it: Include/internal/
+ * pycore_object.h. */
+#define LEAST_STATIC_COUNT_3_11 900000000u
+
 struct mt_refcount mt_refcount_of(const struct mt_python *python, uint64_t word) {
     if (python->minor < 12)
-        return (struct mt_refcount){.count = word};
+        return (struct mt_refcount){.count = word, .immortal = python->minor == 11 && word >= LEAST_STATIC_COUNT_3_11};
     /* 3.12 and 3.13 start immortal objects at 2^32 - 1, and an extension that was built for the stable ABI of an older
      * version counts on from there over the whole word. */
     bool immortal = python->minor < 14 ? word >= IMMORTAL_BIT : (word & IMMORTAL_BIT) != 0;

@@ -204,9 +204,11 @@ static struct mt_error *prove_types(struct mt_python *python) {
 /* --- the collector's lists ---------------------------------------------------------------------------------------- */
 
 static bool read_link(struct mt_python *python, uint64_t head, bool forwards, uint64_t *ret) {
-    bool ok = forwards ? READ(PyGC_Head, _gc_next, head, ret) : READ(PyGC_Head, _gc_prev, head, ret);
-    *ret &= ~GC_TAGS;
-    return ok && *ret != 0;
+    uint64_t link;
+    if (!(forwards ? READ(PyGC_Head, _gc_next, head, &link) : READ(PyGC_Head, _gc_prev, head, &link)))
+        return false;
+    *ret = link & ~GC_TAGS;
+    return *ret != 0;
 }
 
 /* A process may be stopped while it puts an object in or takes one out. Then one link does not lead back, or behind the
@@ -542,12 +544,14 @@ static bool innermost_frame(struct mt_python *python, uint64_t thread, uint64_t 
 }
 
 static bool read_frame(struct mt_python *python, uint64_t frame, uint64_t *ret_code, uint64_t *ret_previous) {
+    uint64_t code;
     if (MT_HAS(L, PyFrameObject, f_back) && MT_HAS(L, PyFrameObject, f_code))
         return READ(PyFrameObject, f_code, frame, ret_code) && READ(PyFrameObject, f_back, frame, ret_previous);
-    bool ok = MT_HAS(L, _PyInterpreterFrame, f_executable) ? READ(_PyInterpreterFrame, f_executable, frame, ret_code)
-                                                           : READ(_PyInterpreterFrame, f_code, frame, ret_code);
-    *ret_code &= ~STACK_REF_TAGS;
-    return ok && READ(_PyInterpreterFrame, previous, frame, ret_previous);
+    if (!(MT_HAS(L, _PyInterpreterFrame, f_executable) ? READ(_PyInterpreterFrame, f_executable, frame, &code)
+                                                       : READ(_PyInterpreterFrame, f_code, frame, &code)))
+        return false;
+    *ret_code = code & ~STACK_REF_TAGS;
+    return READ(_PyInterpreterFrame, previous, frame, ret_previous);
 }
 
 /* Each frame runs code, but those between C and Python have None (3.13+). */

@@ -73,7 +73,7 @@ static void read_status(struct mt_core_notes *notes, struct progress *progress, 
     struct mt_core_thread thread;
     if (mt_registers_of_status(data, size, &thread.tid, &thread.registers))
         mt_vector_push(&notes->threads, thread); /* without memory for it, its registers stay unknown */
-    progress->has_signal = true; /* the first thread's: it is the one that died */
+    progress->has_signal = true;                 /* the first thread's: it is the one that died */
 }
 
 static void read_process(struct mt_core_notes *notes, const char *data, size_t size) {

@@ -68,7 +68,8 @@ static bool fill(struct mt_view *view, struct mt_view_slot *slot, uint64_t block
             offset += (hole + PAGE - 1) / PAGE * PAGE;
             continue;
         }
-        size_t got = view->target->ops->read(view->target, start + offset, slot->bytes + offset, MT_VIEW_BLOCK - offset);
+        size_t got =
+            view->target->ops->read(view->target, start + offset, slot->bytes + offset, MT_VIEW_BLOCK - offset);
         for (size_t page = offset / PAGE; page < (offset + got) / PAGE; page++)
             slot->readable |= (uint16_t)(1u << page);
         /* A target may stop at the end of one mapping, and go on when it is asked for the next. */

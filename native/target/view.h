@@ -35,8 +35,8 @@ void mt_view_destroy(struct mt_view *view);
 const uint8_t *mt_view_fetch(struct mt_view *view, uint64_t address, size_t size);
 bool mt_view_read(struct mt_view *view, uint64_t address, void *buffer, size_t size);
 
-/* The bytes at `address`, good until the next call with this view; NULL when not all can be read or when they do not lie
- * in one block of 64 KiB (mt_view_read crosses blocks). */
+/* The bytes at `address`, good until the next call with this view; NULL when not all can be read or when they do not
+ * lie in one block of 64 KiB (mt_view_read crosses blocks). */
 static inline const uint8_t *mt_view_at(struct mt_view *view, uint64_t address, size_t size) {
     const struct mt_view_slot *slot = &view->slots[address >> MT_VIEW_BLOCK_SHIFT & view->mask];
     size_t offset = (size_t)(address & (MT_VIEW_BLOCK - 1));

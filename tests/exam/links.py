@@ -16,7 +16,7 @@ its direct references:
 
 What stands behind a helper object is reached in two steps: a default value is `[0]` of the tuple that is the function's
 `func_defaults`; a class attribute is `['name']` of the class's `tp_dict`. (An answer may fold two steps into one:
-`default[0]`, `kwdefault NAME`, `args[0]`; see `folded`.)  References that Python code can't see at all are not listed.
+`default[0]`, `kwdefault NAME`, `args[0]`.)  References that Python code can't see at all are not listed.
 
 To look may change the heap (a `__dict__` is materialised, a lazy field is filled): call it in a process that nobody
 examines afterwards (truth.py forks one). Runs on CPython 3.9 to 3.15.
@@ -401,7 +401,7 @@ VISITED = {
     itertools.dropwhile: "it func",
     itertools.takewhile: "it func",
     itertools.filterfalse: "it func",
-    itertools.starmap: "func it",
+    itertools.starmap: "it func",
     itertools.islice: "it",
     itertools.zip_longest: "ittuple result fillvalue",
     itertools.product: "pools result",
@@ -459,11 +459,19 @@ def _frame_head_links(before, code, version):
             yield ("f_funcobj" if version >= (3, 12) else "f_func"), id(referent)
 
 
+def _is_table_of_elements(one):
+    return any(type(value).__name__ == "_lru_list_elem" for value in one.values())
+
+
 def _lru_cache_links(obj, before):
+    # The collector is shown the results of a bounded one as well, which may be dicts themselves.
+    dicts = [one for one in before.values() if type(one) is dict and one is not obj.__dict__]
+    if len(dicts) > 1:
+        dicts = list(filter(_is_table_of_elements, dicts))
+    for one in dicts:
+        yield "cache", id(one)
     for referent in before.values():
-        if type(referent) is dict and referent is not obj.__dict__:
-            yield "cache", id(referent)
-        elif isinstance(referent, type) and referent.__name__ == "CacheInfo":
+        if isinstance(referent, type) and referent.__name__ == "CacheInfo":
             yield "cache_info_type", id(referent)
         elif isinstance(referent, type) and referent.__name__ == "_lru_list_elem":
             yield "lru_list_elem_type", id(referent)

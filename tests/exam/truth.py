@@ -86,9 +86,16 @@ def _count(objects, counts, getrefcount):
         counts[index] = getrefcount(one)
 
 
+def _corrected(here, below):
+    """What the objects' counts are without us. The last was known to nobody else."""
+    own = here[-1]
+    return [seen if seen >= IMMORTAL else seen - (deep - seen) - own for seen, deep in zip(here[:-1], below)]
+
+
 def _examine(given, tools, closure_tools, objects, counts):
     """Of the child: [object], [its count]; deeper, with `objects`, only counts. What only one of the two levels has by a
-    variable is made here: even None would be counted wrongly. `given` is here to be the same at both."""
+    variable is made for us and untracked: even None would be counted wrongly. `given` is here to be the same at both. No comprehension
+    may use our variables: until 3.11 that makes a cell, which would be there before gc.get_objects()."""
     getrefcount, get_objects, get_referents, getframe = tools
     if objects:
         _count(objects, counts, getrefcount)
@@ -102,11 +109,8 @@ def _examine(given, tools, closure_tools, objects, counts):
     below = memoryview(bytearray(8 * len(objects))).cast("q")
     _count(objects, here, getrefcount)
     _examine(given, tools, closure_tools, objects, below)
-    own = here[-1]
     objects.pop()
-    return objects, [
-        seen if seen >= IMMORTAL else seen - (deep - seen) - own for seen, deep in zip(here[:-1], below)
-    ]
+    return objects, _corrected(here, below)
 
 
 def _type_name(cls, names={}):
@@ -213,7 +217,7 @@ def stop(path, zoo={}, held=(), known_links={}, with_repr=True, wait=True):
     while turn < 3:  # the first one warms everything up that a fork or its end may need, and writes nothing
         child = fork()
         if child == 0:
-            examined = _examine(given, tools, closure_tools, [], [])
+            examined = _examine(given, tools, closure_tools, bytearray(), bytearray())
             if turn == 0:
                 leave(0)
             _child(turn == 2, path, given, *examined)

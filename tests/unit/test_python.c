@@ -140,7 +140,7 @@ static void words_that_begin_no_state_are_passed_over(void **state) {
     write_own_words(&made, 0xc0, 0x030d05f0, 0, 16);
     write_own_words(&made, 0x100, 0x030d05f0, 0, 2 * RUNTIME_BYTES);
     write_own_words(&made, 0x144, 0x030d05f0, 0, 0x40000); /* not aligned */
-    write_own_words(&made, RUNTIME_BYTES - 24, 0x030d05f0, 0, 0);
+    memcpy(made.runtime + RUNTIME_BYTES - 8, "xdebugpy", 8);
     assert_error(open_made_up(&made), MT_ERROR_UNSUPPORTED, "CPython 3.99 in the target is not read");
 }
 
