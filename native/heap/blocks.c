@@ -24,6 +24,14 @@ static uint64_t compact_str_size(struct mt_python *python, uint64_t address, con
     return str.data - address + (str.length + 1) * str.kind;
 }
 
+/* Modules/_datetimemodule.c: objects without a time zone end before it, but not those of subclasses. */
+static uint64_t naive_size(struct mt_python *python, uint64_t address, const struct mt_type *type, uint64_t has_zone_at,
+                           uint64_t zone_at) {
+    uint8_t has_zone = 1;
+    mt_view_u8(python->view, address + has_zone_at, &has_zone);
+    return has_zone || type->is_python_class ? (uint64_t)type->basic_size : zone_at;
+}
+
 /* What was allocated for the object, without what stands in front of it. */
 static uint64_t body_size(struct mt_python *python, uint64_t address, const struct mt_type *type) {
     uint64_t size;
@@ -39,6 +47,14 @@ static uint64_t body_size(struct mt_python *python, uint64_t address, const stru
     case MT_STORAGE_ASYNC_GENERATOR:
         size = mt_size_of_generator(python, address, type);
         break;
+    case MT_STORAGE_DATETIME:
+        size = naive_size(python, address, type, MT_OFFSET(python, PyDateTime_DateTime, hastzinfo),
+                          MT_OFFSET(python, PyDateTime_DateTime, tzinfo));
+        break;
+    case MT_STORAGE_DATETIME_TIME:
+        size = naive_size(python, address, type, MT_OFFSET(python, PyDateTime_Time, hastzinfo),
+                          MT_OFFSET(python, PyDateTime_Time, tzinfo));
+        break;
     default:
         size = mt_size_of_body(python, address, type);
     }
@@ -47,11 +63,18 @@ static uint64_t body_size(struct mt_python *python, uint64_t address, const stru
     return size;
 }
 
-/* Static types have no headers: their metatype only says what those of classes have. */
+/* Is it a class with a block of its own? Not static types, and not numpy's dtypes: they say that they are classes, but
+ * were not allocated as such and are in no list of the collector. */
+static bool is_heap_type(struct mt_python *python, uint64_t address, const struct mt_type *type) {
+    return python->collecting ? mt_object_has_gc(python, address, type)
+                              : mt_object_gc_state(python, address, type).watched;
+}
+
 static void walk_own(const struct mt_block_walk *walk) {
     struct mt_python *python = walk->python;
+    bool has_header = walk->type->kind != MT_KIND_TYPE || is_heap_type(python, walk->address, walk->type);
     bool is_static = walk->type->kind == MT_KIND_TYPE && !mt_object_has_gc(python, walk->address, walk->type);
-    uint64_t header = is_static ? 0 : walk->type->header;
+    uint64_t header = has_header ? walk->type->header : 0;
     uint64_t body = is_static ? AT(PyTypeObject, sizeof) : body_size(python, walk->address, walk->type);
     mt_walk_block(walk, walk->address - header, header + body, "object");
 }
@@ -168,11 +191,11 @@ static void walk_bytearray(const struct mt_block_walk *walk) {
 /* --- types, modules ------------------------------------------------------------------------------------------------
  */
 
-/* Static types' texts and tables are the program's. */
+/* Texts and tables of others are the program's. */
 static void walk_type(const struct mt_block_walk *walk) {
     struct mt_python *python = walk->python;
     struct mt_dict_keys keys;
-    if (!mt_object_has_gc(python, walk->address, walk->type))
+    if (!is_heap_type(python, walk->address, walk->type))
         return;
     uint64_t cached = mt_walk_member(walk, AT(PyHeapTypeObject, ht_cached_keys));
     if (cached && mt_dict_keys_read(python, cached, &keys))

@@ -17,11 +17,23 @@ static uint32_t word32(const struct mt_block_walk *walk, uint64_t address) {
     return word;
 }
 
+/* Bytes of a C string with its final zero; 0: it can't be read, or has no end. */
+static uint64_t text_size(struct mt_view *view, uint64_t address) {
+    enum { PAGE = 1 << MT_VIEW_PAGE_SHIFT, MAX_TEXT = 1 << 20 };
+    for (uint64_t at = address; at < address + MAX_TEXT;) {
+        size_t part = PAGE - (size_t)(at & (PAGE - 1));
+        const uint8_t *bytes = mt_view_at(view, at, part);
+        const uint8_t *end = bytes ? memchr(bytes, '\0', part) : NULL;
+        if (!bytes || end)
+            return end ? at + (uint64_t)(end - bytes) + 1 - address : 0;
+        at += part;
+    }
+    return 0;
+}
+
 void mt_walk_text(const struct mt_block_walk *walk, uint64_t address, const char *what) {
-    enum { MAX_TEXT = 4096 };
-    char text[MAX_TEXT];
-    if (address && mt_view_string(walk->python->view, address, text, sizeof text))
-        mt_walk_block(walk, address, strlen(text) + 1, what);
+    if (address)
+        mt_walk_block(walk, address, text_size(walk->python->view, address), what);
 }
 
 /* --- Modules/arraymodule.c, Modules/_io, Modules/mmapmodule.c ------------------------------------------------------

@@ -1,8 +1,8 @@
-/* Every live object: found by the collector's lists, pymalloc's pools, malloc's chunks, static types and the closure over
- * references, merged by address.
+/* Every live object: found by the collector's lists, pymalloc's pools, malloc's chunks, static types and the closure
+ * over references, merged by address.
  *
- * Objects are numbered in the order of their addresses. Free slots, objects on free lists and half-built ones (allocated,
- * without a type) are left out and counted apart. */
+ * Objects are numbered in the order of their addresses. Free slots, objects on free lists and half-built ones
+ * (allocated, without a type) are left out and counted apart. */
 #ifndef MEMTRACE_HEAP_CENSUS_H
 #define MEMTRACE_HEAP_CENSUS_H
 
@@ -40,8 +40,8 @@ struct mt_census {
     struct mt_glibc *glibc;
     struct mt_error *pymalloc_problem; /* NULL: none */
     uint32_t count;
-    uint64_t *addresses; /* ascending */
-    uint32_t *types;     /* index into python->types, of each object */
+    uint64_t *addresses;          /* ascending */
+    uint32_t *types;              /* index into python->types, of each object */
     struct mt_census_page *pages; /* ascending */
     size_t page_count;
     uint32_t *page_slots; /* hash: page number -> index into pages + 1 */
@@ -80,8 +80,8 @@ static inline const struct mt_type *mt_census_type(const struct mt_census *censu
     return mt_types_at(census->python->types, census->types[object]);
 }
 
-/* The object that owns the memory at `address`: whose block or buffer contains it (a linear search over all objects, some
- * seconds on the largest heaps). MT_NO_OBJECT: none. *ret_what: "object", "buffer" ... */
+/* The object that owns the memory at `address`: whose block or buffer contains it (a linear search over all objects,
+ * some seconds on the largest heaps). MT_NO_OBJECT: none. *ret_what: "object", "buffer" ... */
 struct mt_error *mt_census_owner(struct mt_census *census, uint64_t address, struct mt_watch *watch, uint32_t *ret,
                                  const char **ret_what);
 

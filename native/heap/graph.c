@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/hash_map.h"
+#include "heap/reach.h"
 #include "python/object.h"
 
 #define POLL_EVERY 4096 /* objects between two looks at the clock */
@@ -116,7 +117,8 @@ static void take_root(void *context, const struct mt_root *root) {
         if (missing(build->graph, target) == 0)
             return;
         build->graph->guessed[target]++;
-    } else if (root->edge.counted) {
+    } else if (root->edge.counted && (root->form != MT_ROOT_DATA || missing(build->graph, target) > 0)) {
+        /* Extensions let others borrow the reference that a static object begins with. */
         build->graph->explained[target]++;
     }
     if (!mt_vector_push(&build->graph->roots, ((struct mt_root_edge){.target = target, .root = *root})))
@@ -170,9 +172,11 @@ static struct mt_error *collect_roots(struct build *build, struct mt_watch *watc
     struct mt_graph *graph = build->graph;
     struct mt_error *error = mt_roots_visit(build->python, watch, take_root, build);
     if (!error)
+        error = mt_roots_guess(build->python, MT_ROOTS_STATIC, watch, take_root, build);
+    if (!error)
         error = collect_guesses(build, watch);
     if (!error)
-        error = mt_roots_guess(build->python, watch, take_root, build);
+        error = mt_roots_guess(build->python, MT_ROOTS_STACKS, watch, take_root, build);
     if (!error && build->failed)
         error = &mt_error_no_memory;
     if (!error && graph->roots.length > 0)
@@ -222,6 +226,7 @@ void mt_graph_destroy(struct mt_graph *graph) {
     free(graph->sources);
     free(graph->explained);
     free(graph->guessed);
+    mt_forward_destroy(graph->forward);
     mt_vector_deinit(&graph->roots);
     mt_vector_deinit(&graph->guesses);
     free(graph);

@@ -12,6 +12,8 @@
 #include "heap/edges.h"
 #include "heap/roots.h"
 
+struct mt_forward; /* heap/reach.h */
+
 /* A reference from a root or by a guess, kept one by one: there are few of them. */
 struct mt_root_edge {
     uint32_t target;
@@ -29,18 +31,19 @@ struct mt_graph {
     struct {
         struct mt_guess_edge {
             uint32_t target, source;
-        } *data;
+        } * data;
         size_t length, capacity;
     } guesses;
-    uint32_t *explained;       /* counted exact references (objects and roots) of each object */
-    uint32_t *guessed;         /* guesses that fill what is missing after that */
+    uint32_t *explained;        /* counted exact references (objects and roots) of each object */
+    uint32_t *guessed;          /* guesses that fill what is missing after that */
+    struct mt_forward *forward; /* references that keep alive, forwards; NULL: not asked for yet */
 };
 
 /* What an object's reference count is made of. */
 struct mt_explanation {
     uint64_t refcount;
     bool immortal;
-    uint64_t exact; /* counted references found by exact edges and roots */
+    uint64_t exact;   /* counted references found by exact edges and roots */
     uint64_t guessed; /* more of them by guesses; never more than were missing */
 };
 
@@ -53,10 +56,10 @@ void mt_graph_explain(const struct mt_graph *graph, uint32_t object, struct mt_e
 struct mt_holder {
     enum mt_edge_kind kind;
     bool counted;
-    uint32_t source;      /* an object; MT_NO_OBJECT: `root` */
-    struct mt_root root;  /* of a root */
-    struct mt_link link;  /* of an object; of a root it is in root.edge.link */
-    uint64_t count;       /* references of this very link (1), or of all links folded into it */
+    uint32_t source;     /* an object; MT_NO_OBJECT: `root` */
+    struct mt_root root; /* of a root */
+    struct mt_link link; /* of an object; of a root it is in root.edge.link */
+    uint64_t count;      /* references of this very link (1), or of all links folded into it */
 };
 struct mt_holders {
     MT_VECTOR(struct mt_holder) list;

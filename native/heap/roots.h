@@ -35,9 +35,12 @@ typedef void mt_root_visit(void *context, const struct mt_root *root);
  * the variables are. The same holds for frames of running generators in all versions: what they hold is the
  * generator's, and no root. */
 struct mt_error *mt_roots_visit(struct mt_python *python, struct mt_watch *watch, mt_root_visit *visit, void *context);
-/* The guesses: slots of evaluation stacks that may be stale, the interpreter's and runtime's words that no exact root
- * covers, writable data of every module, C stacks of every thread from the stack pointer on (as far as known) and its
- * registers. Every aligned word that could be an object; the visitor checks. */
-struct mt_error *mt_roots_guess(struct mt_python *python, struct mt_watch *watch, mt_root_visit *visit, void *context);
+/* The guesses, the more certain ones first: in memory that lasts, the words of the interpreters, of _PyRuntime and of
+ * every module's writable data that no exact root covers; then what may be stale, the frames' stack slots and C stacks
+ * from the stack pointer on (as far as known) with the registers. Every aligned word that could be an object; the
+ * visitor checks. */
+enum mt_roots_place { MT_ROOTS_STATIC, MT_ROOTS_STACKS };
+struct mt_error *mt_roots_guess(struct mt_python *python, enum mt_roots_place place, struct mt_watch *watch,
+                                mt_root_visit *visit, void *context);
 
 #endif

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "python/object.h"
 #include "target/registers.h"
 #include "target/regions.h"
 
@@ -33,6 +34,22 @@ static void guess_word(const struct guess_walk *guess, uint64_t where, uint64_t 
     struct mt_root root = guess->root;
     root.where = where;
     root.edge.target = word;
+    guess->walk->visit(guess->walk->context, &root);
+}
+
+/* C code keeps a str alive for its text: documentation that was added at run time, names. Such a pointer leads to where
+ * the text of an ASCII str begins, right behind its head. */
+static void guess_text(const struct guess_walk *guess, uint64_t where, uint64_t word) {
+    struct mt_python *python = guess->walk->python;
+    uint64_t head = (uint64_t)MT_AT(L, PyASCIIObject, sizeof), type;
+    if (word < LOWEST_ADDRESS || word >> ADDRESS_BITS != 0 || (word - head) % 16 != 0 ||
+        (word >= guess->own.start && word < guess->own.end) ||
+        !mt_view_u64(python->view, word - head + MT_OB_TYPE, &type) || type != python->types->str_type)
+        return;
+    struct mt_root root = guess->root;
+    root.where = where;
+    root.edge.target = word - head;
+    root.edge.link.text = "text in static data";
     guess->walk->visit(guess->walk->context, &root);
 }
 
@@ -68,6 +85,8 @@ static struct mt_error *guess_words(struct guess_walk *guess, uint64_t start, ui
         }
         if (mt_view_u64(view, where, &word) && !mt_roots_known_text(guess->walk->python, where, word))
             guess_word(guess, where, word);
+        if (guess->root.form == MT_ROOT_DATA && mt_view_u64(view, where, &word))
+            guess_text(guess, where, word);
     }
     return NULL;
 }
@@ -208,32 +227,39 @@ static struct mt_error *guess_stack(struct guess_walk *guess, const struct mt_py
 /* --- all ------------------------------------------------------------------------------------------------------------
  */
 
-static struct mt_error *guess_threads(struct guess_walk *guess, const struct mt_threads *threads) {
+static struct mt_error *guess_static(struct guess_walk *guess) {
+    struct mt_python *python = guess->walk->python;
+    struct mt_error *error = mt_roots_known_words(python, &guess->known);
+    if (!error)
+        error = know_static_types(python, &guess->known);
+    if (error)
+        return error;
+    settle(&guess->known);
+    error = guess_interpreters(guess);
+    return error ? error : mt_module_data_walk(python, guess_module_data, guess);
+}
+
+static struct mt_error *guess_stacks(struct guess_walk *guess, const struct mt_threads *threads) {
     struct mt_error *error = NULL;
     for (size_t i = 0; i < threads->list.length && !error; i++)
         error = mt_roots_visit_frames(guess->walk, &threads->list.data[i], true);
-    if (!error)
-        error = guess_interpreters(guess);
-    if (!error)
-        error = mt_module_data_walk(guess->walk->python, guess_module_data, guess);
     for (size_t i = 0; i < threads->list.length && !error; i++)
         error = guess_stack(guess, &threads->list.data[i]);
     return error;
 }
 
-struct mt_error *mt_roots_guess(struct mt_python *python, struct mt_watch *watch, mt_root_visit *visit, void *context) {
+struct mt_error *mt_roots_guess(struct mt_python *python, enum mt_roots_place place, struct mt_watch *watch,
+                                mt_root_visit *visit, void *context) {
     struct mt_roots_walk walk = {.python = python, .watch = watch, .visit = visit, .context = context};
     struct guess_walk guess = {.walk = &walk};
     struct mt_threads threads = {0};
-    struct mt_error *error = mt_threads_read(python, watch, &threads);
-    if (!error)
-        error = mt_roots_known_words(python, &guess.known);
-    if (!error)
-        error = know_static_types(python, &guess.known);
-    if (!error) {
-        settle(&guess.known);
-        error = guess_threads(&guess, &threads);
-    }
+    struct mt_error *error = NULL;
+    if (place == MT_ROOTS_STATIC)
+        error = guess_static(&guess);
+    else
+        error = mt_threads_read(python, watch, &threads);
+    if (!error && place == MT_ROOTS_STACKS)
+        error = guess_stacks(&guess, &threads);
     mt_threads_deinit(&threads);
     mt_vector_deinit(&guess.known);
     return error;

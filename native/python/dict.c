@@ -138,10 +138,12 @@ bool mt_dict_values_block(struct mt_python *python, uint64_t values, uint64_t ro
     if (values % sizeof values != 0 || !mt_view_u8(python->view, values + (uint64_t)VALUES_PREFIX_SIZE, &prefix) ||
         prefix < VALUES_PREFIX_EXTRA)
         return false;
-    /* A byte for each value stands there; the table may have become longer since. */
+    /* A byte for each value stands there, rounded up to whole words; a table makes arrays shorter as time goes by. */
     uint64_t most = (uint64_t)prefix - VALUES_PREFIX_EXTRA;
+    uint64_t least = most < sizeof values ? 0 : most - (sizeof values - 1);
+    uint64_t count = room < least ? least : room < most ? room : most;
     *ret_start = values - prefix;
-    *ret_size = prefix + (room < most ? room : most) * sizeof values;
+    *ret_size = prefix + count * sizeof values;
     return true;
 }
 

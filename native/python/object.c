@@ -8,8 +8,8 @@
 #define MAX_COUNT ((uint64_t)1 << 36)
 /* Include/internal/pycore_long.h: the lowest bits of lv_tag are the sign and, in 3.14+, a flag. */
 #define INT_TAG_SHIFT 3
-/* Include/internal/pycore_gc.h: PyGC_Head stands right before the object. */
-enum { GC_NEXT = -16, GC_PREVIOUS = -8, GC_FINALIZED = 1 };
+/* Include/internal/pycore_gc.h: PyGC_Head stands right before the object; the lowest bits of its links are flags. */
+enum { GC_HEAD_NEXT = 0, GC_HEAD_PREVIOUS = 8, GC_LINK_FLAGS = 3, GC_FINALIZED = 1 };
 
 /* Static objects of 3.11 begin with _PyObject_IMMORTAL_REFCNT, 999999999, and references add to it: Include/internal/
  * pycore_object.h. */
@@ -78,12 +78,21 @@ bool mt_object_has_gc(struct mt_python *python, uint64_t address, const struct m
            (flags & MT_TYPE_HEAP);
 }
 
+/* Is the header at `head` in a list, where what comes next points back? During a collection that is in flux. */
+static bool is_linked(struct mt_python *python, uint64_t head, uint64_t next) {
+    uint64_t back;
+    next &= ~(uint64_t)GC_LINK_FLAGS;
+    if (next == 0 || python->collecting)
+        return next != 0;
+    return mt_view_u64(python->view, next + GC_HEAD_PREVIOUS, &back) && (back & ~(uint64_t)GC_LINK_FLAGS) == head;
+}
+
 struct mt_gc_state mt_object_gc_state(struct mt_python *python, uint64_t address, const struct mt_type *type) {
-    uint64_t next, previous;
+    uint64_t next, previous, head = address - MT_GC_HEAD_SIZE;
     struct mt_gc_state state = {.has_gc = mt_object_has_gc(python, address, type)};
-    if (state.has_gc && mt_view_u64(python->view, address + (uint64_t)GC_NEXT, &next) &&
-        mt_view_u64(python->view, address + (uint64_t)GC_PREVIOUS, &previous)) {
-        state.watched = next != 0;
+    if (state.has_gc && mt_view_u64(python->view, head + GC_HEAD_NEXT, &next) &&
+        mt_view_u64(python->view, head + GC_HEAD_PREVIOUS, &previous)) {
+        state.watched = is_linked(python, head, next);
         state.finalized = previous & GC_FINALIZED;
     }
     return state;

@@ -46,6 +46,8 @@
     X(CTYPES_DICT, "StgDict", PyDictObject)                                                                            \
     X(CTYPES_TYPE, "_ctypes.CType_Type", PyTypeObject)                                                                 \
     X(CTYPES_DATA, "_ctypes._CData", PyObject)                                                                         \
+    X(DATETIME, "datetime.datetime", PyDateTime_DateTime)                                                              \
+    X(DATETIME_TIME, "datetime.time", PyDateTime_Time)                                                                 \
     X(STRING_IO, "_io.StringIO", stringio)                                                                             \
     X(MMAP, "mmap.mmap", mmap_object)                                                                                  \
     X(NUMPY_ARRAY, "numpy.ndarray", PyObject)                                                                          \

@@ -301,6 +301,8 @@ static const struct mt_type *remember(struct mt_types *types, uint64_t address, 
         return NULL;
     }
     *index = types->list.length;
+    if (type->kind == MT_KIND_STR && type->is_exact)
+        types->str_type = address;
     return type;
 }
 

@@ -65,6 +65,7 @@ struct mt_types {
     struct mt_python *python;
     struct mt_hash_map index_of;      /* address -> index + 1; 0: seen, and no type */
     MT_VECTOR(struct mt_type *) list; /* never moves an element: keep pointers */
+    uint64_t str_type;                /* PyUnicode_Type; 0: not seen yet */
     uint64_t class_dealloc;           /* tp_dealloc of all Python classes; 0: not known */
     unsigned depth;                   /* of types that are being read to read a type */
 };

@@ -382,7 +382,8 @@ def _encoding_map():
 def _c_encoder(encoder):
     import _json
 
-    return _json.make_encoder({}, encoder.default, json.encoder.encode_basestring_ascii, None, ":", ",", False, False, True)
+    encode = json.encoder.encode_basestring_ascii
+    return _json.make_encoder({}, encoder.default, encode, None, ":", ",", False, False, True)
 
 
 def system_types(add):

@@ -192,7 +192,8 @@ def collections_types(add):
 
 def buffers(add):
     typed = array.array("d", [1.5, 2.5, 3.5] * 50)
-    add("array", array.array("i", range(100)), typed, array.array("b"), array.array("u" if VERSION < (3, 13) else "w", "text"))
+    letters = array.array("u" if VERSION < (3, 13) else "w", "text")
+    add("array", array.array("i", range(100)), typed, array.array("b"), letters)
     add("array_iterator", _begun(iter(typed)))
     data, changeable = bytes(range(200)), bytearray(range(200))
     add("memoryview_bytes", memoryview(data))

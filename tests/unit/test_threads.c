@@ -256,7 +256,8 @@ static struct count count_all(struct mt_python *python) {
         mt_frames_visit(python, &threads.list.data[i], count_frame, &count);
     mt_threads_deinit(&threads);
     assert_ok(mt_roots_visit(python, NULL, count_root, &count));
-    assert_ok(mt_roots_guess(python, NULL, count_root, &count));
+    assert_ok(mt_roots_guess(python, MT_ROOTS_STATIC, NULL, count_root, &count));
+    assert_ok(mt_roots_guess(python, MT_ROOTS_STACKS, NULL, count_root, &count));
     return count;
 }
 
