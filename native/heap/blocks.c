@@ -72,8 +72,8 @@ static bool is_heap_type(struct mt_python *python, uint64_t address, const struc
 
 static void walk_own(const struct mt_block_walk *walk) {
     struct mt_python *python = walk->python;
-    bool has_header = walk->type->kind != MT_KIND_TYPE || is_heap_type(python, walk->address, walk->type);
-    bool is_static = walk->type->kind == MT_KIND_TYPE && !mt_object_has_gc(python, walk->address, walk->type);
+    bool has_header = !mt_type_is_metatype(walk->type) || is_heap_type(python, walk->address, walk->type);
+    bool is_static = mt_type_is_metatype(walk->type) && !mt_object_has_gc(python, walk->address, walk->type);
     uint64_t header = has_header ? walk->type->header : 0;
     uint64_t body = is_static ? AT(PyTypeObject, sizeof) : body_size(python, walk->address, walk->type);
     mt_walk_block(walk, walk->address - header, header + body, "object");
@@ -275,7 +275,7 @@ void mt_object_blocks(struct mt_python *python, uint64_t address, const struct m
     walk_own(&walk);
     walk_buffers(&walk);
     if ((python->minor == 11 || python->minor == 12) && type->flags & MT_TYPE_MANAGED_DICT &&
-        type->kind != MT_KIND_TYPE)
+        !mt_type_is_metatype(type))
         walk_attributes(&walk);
 }
 

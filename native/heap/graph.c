@@ -135,8 +135,14 @@ static void take_guess(void *context, const struct mt_edge *edge) {
         build->failed = true;
 }
 
+/* C code has its blocks from malloc, or from pymalloc where they are small. */
 static bool chunk_size(void *context, uint64_t address, uint64_t *ret_size) {
     const struct build *build = context;
+    struct mt_pymalloc *pymalloc = build->census->pymalloc;
+    uint64_t start;
+    bool live;
+    if (pymalloc && mt_pymalloc_block_of(pymalloc, address, &start, ret_size, &live))
+        return live && start + pymalloc->front == address;
     return mt_glibc_chunk_size(build->python->view, address, ret_size);
 }
 

@@ -134,6 +134,16 @@ static void tell(const struct mt_roots_walk *walk, const char *path, uint64_t wh
     walk->visit(walk->context, &root);
 }
 
+/* Up to 3.10 the variables of exceptions (PyExc_ValueError) hold a reference of their own (PRE_INIT of
+ * Objects/exceptions.c). */
+static bool has_exception_variable(struct mt_python *python, uint64_t object, uint64_t type) {
+    const struct mt_type *exception = type == python->type_type && python->minor <= 10 &&
+                                              object >= python->module_start && object < python->module_end
+                                          ? mt_types_get(python->types, object)
+                                          : NULL;
+    return exception && exception->flags & MT_TYPE_EXCEPTION_SUBCLASS;
+}
+
 static struct mt_error *tell_data(void *context, const struct mt_module_data *data) {
     const struct mt_roots_walk *walk = context;
     struct mt_python *python = walk->python;
@@ -144,8 +154,11 @@ static struct mt_error *tell_data(void *context, const struct mt_module_data *da
         const char *text = mt_roots_known_text(python, where, word);
         if (text)
             tell(walk, data->path, where, word, text);
-        else if (is_static_object(python, where - MT_OB_TYPE, word))
+        else if (is_static_object(python, where - MT_OB_TYPE, word)) {
             tell(walk, data->path, where - MT_OB_TYPE, where - MT_OB_TYPE, "static object");
+            if (has_exception_variable(python, where - MT_OB_TYPE, word))
+                tell(walk, data->path, where - MT_OB_TYPE, where - MT_OB_TYPE, "PyExc_ variable");
+        }
     }
     return mt_watch_poll(walk->watch, "reading static data");
 }

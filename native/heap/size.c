@@ -164,5 +164,5 @@ uint64_t mt_object_own_size(struct mt_python *python, uint64_t address, const st
     uint64_t size = rules[type->storage](python, address, type);
     if (size == 0)
         return 0;
-    return size + (type->kind == MT_KIND_TYPE ? type_header(python, address, type) : type->header);
+    return size + (mt_type_is_metatype(type) ? type_header(python, address, type) : type->header);
 }

@@ -337,7 +337,7 @@ static bool read_dict_word(struct mt_python *python, uint64_t address, const str
 bool mt_attributes_read(struct mt_python *python, uint64_t address, const struct mt_type *type,
                         struct mt_attributes *ret) {
     struct mt_attributes attributes = {0};
-    if (type->kind == MT_KIND_TYPE) {
+    if (mt_type_is_metatype(type)) {
         const struct mt_type *itself = mt_types_get(python->types, address);
         if (!itself)
             return false;

@@ -72,7 +72,7 @@ bool mt_object_is_plausible(struct mt_python *python, uint64_t address) {
 
 bool mt_object_has_gc(struct mt_python *python, uint64_t address, const struct mt_type *type) {
     uint64_t flags;
-    if (type->kind != MT_KIND_TYPE)
+    if (!mt_type_is_metatype(type))
         return type->has_gc;
     return mt_view_u64(python->view, address + MT_OFFSET(python, PyTypeObject, tp_flags), &flags) &&
            (flags & MT_TYPE_HEAP);

@@ -24,7 +24,10 @@ enum {
     MT_TYPE_HEAP = 1 << 9,
     MT_TYPE_READY = 1 << 12,
     MT_TYPE_HAVE_GC = 1 << 14,
+    MT_TYPE_EXCEPTION_SUBCLASS = 1 << 30,
 };
+
+#define MT_TYPE_TYPE_SUBCLASS (UINT64_C(1) << 31) /* instances are types themselves */
 
 /* A reference of an instance that the type declares: an entry of __slots__, or a PyMemberDef of kind object. */
 struct mt_member {
@@ -78,6 +81,10 @@ const struct mt_type *mt_types_get(struct mt_types *types, uint64_t address);
 const struct mt_type *mt_types_probe(struct mt_types *types, uint64_t address);
 static inline const struct mt_type *mt_types_at(const struct mt_types *types, uint32_t index) {
     return types->list.data[index];
+}
+/* Are instances types? Also those of C metatypes that are of no kind: numpy's, ctypes' from 3.13 on. */
+static inline bool mt_type_is_metatype(const struct mt_type *type) {
+    return (type->flags & MT_TYPE_TYPE_SUBCLASS) != 0;
 }
 /* Is `type` the one called `name` or derived from it, by address of a base? */
 bool mt_type_derives(struct mt_types *types, const struct mt_type *type, uint64_t base);

@@ -63,7 +63,7 @@ static void append_object(uint64_t address, const struct mt_type *type, struct m
 
 static void append_object_at(struct mt_python *python, uint64_t address, struct mt_strbuf *out) {
     const struct mt_type *type = mt_object_type(python, address);
-    if (type && type->kind == MT_KIND_TYPE)
+    if (type && mt_type_is_metatype(type))
         append_class(python, address, out);
     else if (type)
         append_object(address, type, out);
@@ -273,10 +273,11 @@ static bool append_scalar(struct mt_python *python, uint64_t address, const stru
 /* Things that are known by a name; false: it is something else. */
 static bool append_named(struct mt_python *python, uint64_t address, const struct mt_type *type,
                          struct mt_strbuf *out) {
-    switch (type->kind) {
-    case MT_KIND_TYPE:
+    if (mt_type_is_metatype(type)) {
         append_class(python, address, out);
         return true;
+    }
+    switch (type->kind) {
     case MT_KIND_FUNCTION:
         append_function(python, address, out);
         return true;

@@ -13,6 +13,7 @@
 #include "target/proc.h"
 #include "target/regions.h"
 #include "target/registers.h"
+#include "target/residence.h"
 
 /* The size that every debugger reads fastest; per-word calls are a thousand times slower. */
 #define CHUNK_BYTES (64u << 10)
@@ -201,6 +202,12 @@ static bool host_registers(struct mt_target *target, uint64_t tid, struct mt_reg
     return host_of(target)->direct && mt_registers_of_task(target->info.pid, (pid_t)tid, ret);
 }
 
+static struct mt_error *host_load_residence(struct mt_target *target, struct mt_residence *ret) {
+    const struct host_target *host = host_of(target);
+    return host->direct ? mt_residence_of_process(target->info.pid, host->reader, ret)
+                        : mt_residence_of_held(target, ret);
+}
+
 static void host_destroy(struct mt_target *target) {
     struct host_target *host = host_of(target);
     for (size_t i = 0; i < CHUNK_COUNT; i++)
@@ -218,6 +225,7 @@ static const struct mt_target_ops host_ops = {
     .find_symbol = host_find_symbol,
     .open_file = host_open_file,
     .registers = host_registers,
+    .load_residence = host_load_residence,
     .destroy = host_destroy,
 };
 

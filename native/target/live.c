@@ -15,6 +15,7 @@
 #include "target/proc.h"
 #include "target/process_stop.h"
 #include "target/registers.h"
+#include "target/residence.h"
 #include "target/target.h"
 
 struct live_target {
@@ -130,6 +131,10 @@ static bool live_registers(struct mt_target *target, uint64_t tid, struct mt_reg
     return mt_registers_of_task(target->info.pid, (pid_t)tid, ret);
 }
 
+static struct mt_error *live_load_residence(struct mt_target *target, struct mt_residence *ret) {
+    return mt_residence_of_process(target->info.pid, live_of(target)->reader, ret);
+}
+
 static void live_destroy(struct mt_target *target) {
     struct live_target *live = live_of(target);
     mt_process_stop_release(live->stop);
@@ -146,6 +151,7 @@ static const struct mt_target_ops live_ops = {
     .find_symbol = live_find_symbol,
     .open_file = live_open_file,
     .registers = live_registers,
+    .load_residence = live_load_residence,
     .destroy = live_destroy,
 };
 

@@ -34,6 +34,7 @@ struct mt_target_info {
 };
 
 struct mt_registers; /* target/registers.h */
+struct mt_residence; /* target/residence.h */
 struct mt_target;
 
 struct mt_target_ops {
@@ -49,6 +50,8 @@ struct mt_target_ops {
     int (*open_file)(struct mt_target *target, const struct mt_region *region);
     /* Of the thread that the kernel calls `tid`; false: unknown. NULL: this target never tells. */
     bool (*registers)(struct mt_target *target, uint64_t tid, struct mt_registers *ret);
+    /* Which pages are in memory (target/residence.h); NULL: what the regions hold. */
+    struct mt_error *(*load_residence)(struct mt_target *target, struct mt_residence *ret);
     void (*destroy)(struct mt_target *target);
 };
 

@@ -251,7 +251,9 @@ def _caches(book):
         if maxsize is None:
             book.add("lru_cache value, " + name, held, of_value, "[1001]", owner=[id(by_value), "cache value"])
         else:
-            book.add("lru_cache value, " + name, by_value(1001), held, "cache value", owner=[id(by_value), "cache value"])
+            value = by_value(1001)
+            book.add("lru_cache value, " + name, value, held, "cache value", owner=[id(by_value), "cache value"])
+            del value
         del held
         book.keep(by_value)
 

@@ -9,7 +9,7 @@ its direct references:
     .__dict__           an instance's materialised __dict__: its attributes are the dict's ['attr'] then
     local NAME          a plain variable of a frame, generator, coroutine; "local" also for arguments
     cell NAME           the cell object of a cell or free variable of these
-    self func           of bound methods (and self of builtin methods and method-wrappers); func of a partial and lru_cache
+    self func           of bound methods; self of builtin methods and method-wrappers; func of a partial and lru_cache
     cache key, cache value    of an element of a bounded lru_cache (functools._lru_list_elem)
     ob_type             the class, of an instance of a heap type
     all else            the name of the field in CPython's C source: func_defaults, tb_frame, it_seq ...
@@ -46,8 +46,8 @@ HEAP_TYPE = 1 << 9
 LRU_CACHE = type(functools.lru_cache(1)(len))
 PLAIN_KEYS = (str, int, float, bool, bytes, type(None))  # keys that every reader can repr
 
-# type -> (link, attribute, first version, last version). A field that is NULL in C often reads as None or is made at the
-# first look: of fields that the collector sees, only what it saw before the look is believed.
+# type -> (link, attribute, first version, last version). A field that is NULL in C often reads as None or is made at
+# the first look: of fields that the collector sees, only what it saw before the look is believed.
 FIELDS = {
     types.FunctionType: [
         ("func_code", "__code__"),
@@ -366,8 +366,8 @@ def _context_links(obj, before):
         yield ("ctx_prev" if type(referent) is contextvars.Context else "ctx_vars"), id(referent)
 
 
-# Types whose fields Python can't read: the fields in the order in which tp_traverse visits them. Where one is NULL there
-# are fewer referents than fields, and only those before the first "?" are certain.
+# Types whose fields Python can't read: the fields in the order in which tp_traverse visits them. Where one is NULL
+# there are fewer referents than fields, and only those before the first "?" are certain.
 VISITED = {
     type(iter([])): "it_seq",
     type(iter(())): "it_seq",
@@ -485,8 +485,8 @@ def _element_links(obj):
 
 
 def expected_links(obj, version=VERSION):
-    """[(link, id)] of an object's direct references; a link is None where the grammar has no words. An id comes once for
-    each reference. What `obj` holds weakly is in it too (link in WEAK)."""
+    """[(link, id)] of an object's direct references; a link is None where the grammar has no words. An id comes once
+    for each reference. What `obj` holds weakly is in it too (link in WEAK)."""
     cls = type(obj)
     before = {id(referent): referent for referent in gc.get_referents(obj)}
     links = []

@@ -1,5 +1,5 @@
-"""quiet.py TRUTH [--numpy]: a process that has imported much and does nothing, for the completeness of reference counts:
-every count of a mortal object should be explained by somebody who refers to it.
+"""quiet.py TRUTH [--numpy]: a process that has imported much and does nothing, for the completeness of reference
+counts: every count of a mortal object should be explained by somebody who refers to it.
 """
 import importlib
 import sys

@@ -6,8 +6,8 @@ that will be examined is left as it was: nothing of the measuring is ever in it.
 
     {"truth": 1, "pid", "version", "hex", "debug", "objects",       the first line; how many objects follow
      "interned": id}                                                the table of interned strings, where it is an object
-    {"id", "type", "size", "refs", "tracked", "referents": [id]}    of every object that was found; "immortal": true has no
-                                                                    "refs"; "size" null: it has no __sizeof__ that works
+    {"id", "type", "size", "refs", "tracked", "referents": [id]}    of every object that was found; "immortal": true has
+                                                                    no "refs"; "size" null: its __sizeof__ fails
     {"zoo": name, "id", "repr", "links": [[link, id]]}              of the objects that were given; see links.py
     {"held": kind, "target", "holders": [..]}                       as given; see held.py
     {"unstable": [[id, refs, refs again]], "appeared", "vanished"}  the last line: a second child, forked later, against
@@ -93,9 +93,9 @@ def _corrected(here, below):
 
 
 def _examine(given, tools, closure_tools, objects, counts):
-    """Of the child: [object], [its count]; deeper, with `objects`, only counts. What only one of the two levels has by a
-    variable is made for us and untracked: even None would be counted wrongly. `given` is here to be the same at both. No comprehension
-    may use our variables: until 3.11 that makes a cell, which would be there before gc.get_objects()."""
+    """Of the child: [object], [its count]; deeper, with `objects`, only counts. What only one of the two levels has by
+    a variable is made for us and untracked: even None would be counted wrongly. `given` is here to be the same at both.
+    No comprehension may use our variables: until 3.11 that makes a cell, which would be there before get_objects()."""
     getrefcount, get_objects, get_referents, getframe = tools
     if objects:
         _count(objects, counts, getrefcount)
@@ -160,7 +160,7 @@ def _describe(write, objects, counts, facts, zoo, held, known_links, with_repr):
 
 
 def _write_all(path, objects, counts, *given):
-    # These first: what follows may fill caches (the UTF-8 of a str, the attributes of an instance made a dict, a codec).
+    # These first: what follows may fill caches (the UTF-8 of a str, an instance's attributes made a dict, a codec).
     referents = [list(map(id, gc.get_referents(one))) for one in objects]
     facts = zip(referents, list(map(gc.is_tracked, objects)), list(map(_size, objects)))
     with open(path + ".tmp", "w", encoding="utf-8") as file:

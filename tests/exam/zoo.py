@@ -15,7 +15,7 @@ import zoo_values
 from truth import stop
 
 ZOO = {}
-KNOWN_LINKS = {}  # name -> [(link, id)] that only the builder can know: what stands behind a C field that Python can't read
+KNOWN_LINKS = {}  # name -> [(link, id)] that only the builder can know: behind a C field that Python can't read
 KEPT = []  # what must live and is shown nowhere
 
 
