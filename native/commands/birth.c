@@ -49,8 +49,7 @@ struct mt_error *mt_birth_emit_stack(struct mt_call *call, const struct mt_image
     return ok ? NULL : &mt_error_no_memory;
 }
 
-/* The image of something that was recorded; NULL: there is none, which is no error here. */
-static struct mt_error *find_recording(struct mt_call *call, struct mt_image **ret) {
+struct mt_error *mt_birth_recording(struct mt_call *call, struct mt_image **ret) {
     struct mt_image *image = NULL;
     struct mt_error *error = mt_call_recording(call, &image);
     if (error && error->code != MT_ERROR_NO_MEMORY && error->code != MT_ERROR_INTERRUPTED) {
@@ -112,7 +111,7 @@ static struct mt_error *emit_chosen(struct mt_call *call, const struct mt_image 
 struct mt_error *mt_birth_emit_object(struct mt_call *call, struct mt_python *python, uint64_t address,
                                       const struct mt_type *type) {
     struct mt_image *image;
-    struct mt_error *error = find_recording(call, &image);
+    struct mt_error *error = mt_birth_recording(call, &image);
     if (error || !image)
         return error;
     struct starts starts = {0};

@@ -15,6 +15,8 @@ struct mt_birth {
     struct mt_block block; /* the smallest live one around the address; only when found */
 };
 
+/* The image of something that was recorded; NULL: there is none, or a damaged one, which is no error here. */
+struct mt_error *mt_birth_recording(struct mt_call *call, struct mt_image **ret);
 /* For each of `count` addresses the recorded block that contains it, by one walk over all live blocks. */
 struct mt_error *mt_birth_find(struct mt_call *call, const struct mt_image *image, const uint64_t *addresses,
                                size_t count, struct mt_birth *ret, struct mt_block_gaps *ret_gaps);

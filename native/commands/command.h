@@ -39,6 +39,7 @@ extern const struct mt_command mt_instances_command;
 extern const struct mt_command mt_object_command;
 extern const struct mt_command mt_holds_command;
 extern const struct mt_command mt_who_holds_command;
+extern const struct mt_command mt_caches_command;
 extern const struct mt_command mt_threads_command;
 extern const struct mt_command mt_audit_command;
 extern const struct mt_command mt_help_command;

@@ -3,6 +3,7 @@
 #include "commands/listing.h"
 #include "commands/object_address.h"
 #include "commands/object_words.h"
+#include "commands/reach_words.h"
 #include "commands/references.h"
 #include "output/text.h"
 
@@ -31,8 +32,9 @@ static struct mt_error *answer(struct mt_call *call, struct mt_census *census, c
     mt_emit_string(&call->emitter, "type", asked->type->name);
     mt_emit_unsigned(&call->emitter, "count", references->list.length);
     mt_emit_unsigned(&call->emitter, "own_bytes", references->own_bytes);
-    struct mt_error *error =
-        mt_references_emit(call, census, "rows", references, mt_listing_shown(call, references->list.length));
+    struct mt_error *error = mt_reach_emit(call, asked->object);
+    if (!error)
+        error = mt_references_emit(call, census, "rows", references, mt_listing_shown(call, references->list.length));
     if (!error && references->strays > 0)
         mt_call_warn(call, "%llu references lead to no live object: the object is half built, or memory is damaged",
                      (unsigned long long)references->strays);
@@ -63,7 +65,8 @@ const struct mt_command mt_holds_command = {
     .name = "holds",
     .summary = "List what an object refers to, each reference by its name.",
     .argument = "ADDR",
-    .options = MT_OPTION_LIMIT | MT_OPTION_THREAD | MT_OPTION_FRAME | MT_OPTION_NO_VALUES | MT_OPTION_JSON,
+    .options = MT_OPTION_DEEP | MT_OPTION_EXCLUSIVE | MT_OPTION_LIMIT | MT_OPTION_THREAD | MT_OPTION_FRAME |
+               MT_OPTION_NO_VALUES | MT_OPTION_JSON,
     .details = MT_OBJECT_ADDRESS_DETAILS,
     .run = run,
 };

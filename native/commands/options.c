@@ -51,6 +51,8 @@ static const struct option options[] = {
     {MT_OPTION_THREAD, "--thread", "T", NULL, NULL,
      "a thread by its number in `threads`: it alone is shown, and names are those of its frames"},
     {MT_OPTION_FRAME, "--frame", "N", NULL, NULL, "names are those of this frame of the thread: 0 is the innermost"},
+    {MT_OPTION_DEEP, "--deep", NULL, NULL, NULL, "sum up all that it leads to, but for types and modules"},
+    {MT_OPTION_EXCLUSIVE, "--exclusive", NULL, NULL, NULL, "sum up what only it keeps alive"},
     {MT_OPTION_NO_VALUES, "--no-values", NULL, NULL, NULL, "leave the program's own data out: values and keys"},
     {MT_OPTION_JSON, "--json", NULL, NULL, NULL, "answer with one JSON object"},
 };
@@ -172,6 +174,8 @@ static struct mt_error *apply(const struct option *option, const char *value, st
         return parse_frame_number(option->name, value, &result->thread);
     case MT_OPTION_FRAME:
         return parse_frame_number(option->name, value, &result->frame);
+    case MT_OPTION_DEEP:
+    case MT_OPTION_EXCLUSIVE:
     case MT_OPTION_NO_VALUES:
     case MT_OPTION_JSON:
         break;

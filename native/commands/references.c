@@ -34,10 +34,6 @@ static void take_edge(void *context, const struct mt_edge *edge) {
         collection->references.own_bytes += reference.own_bytes;
 }
 
-static bool chunk_size(void *context, uint64_t address, uint64_t *ret_size) {
-    return mt_glibc_chunk_size(context, address, ret_size);
-}
-
 struct mt_error *mt_references_find(struct mt_call *call, struct mt_census *census, uint32_t object,
                                     struct mt_references *ret) {
     struct mt_python *python = census->python;
@@ -48,7 +44,8 @@ struct mt_error *mt_references_find(struct mt_call *call, struct mt_census *cens
         return error;
     mt_edges_visit(python, census->addresses[object], type, take_edge, &collection);
     if (mt_edges_has_guesses(type))
-        mt_edges_guess(python, census->addresses[object], type, chunk_size, python->view, take_edge, &collection);
+        mt_edges_guess(python, census->addresses[object], type, mt_census_block_size, (void *)census, take_edge,
+                       &collection);
     for (size_t i = 0; i < collection.weak.list.length && !collection.failed; i++)
         collection.failed = !mt_vector_push(&collection.references.list, collection.weak.list.data[i]);
     mt_hash_map_deinit(&collection.seen);

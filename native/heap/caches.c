@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "heap/caches_find.h"
 #include "heap/size.h"
 #include "python/dict.h"
@@ -15,7 +16,7 @@
 struct rows {
     struct mt_cache_search *search;
     struct mt_hash_map row_of; /* mt_cache_identity() -> row of caches without a name */
-    mt_keeper_source_list sources;
+    mt_holding_source_list sources;
 };
 
 static bool is_lru(enum mt_cache_kind kind) {
@@ -23,7 +24,7 @@ static bool is_lru(enum mt_cache_kind kind) {
 }
 
 static bool add_source(struct rows *rows, uint32_t object, uint32_t row) {
-    return object == MT_NO_OBJECT || mt_vector_push(&rows->sources, ((struct mt_keeper_source){object, row}));
+    return object == MT_NO_OBJECT || mt_vector_push(&rows->sources, ((struct mt_holding_source){object, row}));
 }
 
 /* The row of a cache: its own, or that of its function. */
@@ -41,7 +42,6 @@ static bool choose_row(struct rows *rows, uint32_t index) {
     struct mt_cache_row first = {.kind = cache->kind,
                                  .cache = index,
                                  .maxsize = cache->maxsize,
-                                 .typed = cache->typed,
                                  .caches_method = is_lru(cache->kind) && cache->class};
     return (cache->row != new_row || mt_vector_push(&found->rows, first)) &&
            add_source(rows, cache->dict, cache->row) && add_source(rows, cache->root, cache->row);
@@ -58,15 +58,30 @@ static void add_to_row(struct mt_cache_row *row, const struct mt_cache *cache) {
         row->maxsize = cache->maxsize;
 }
 
+/* Sums up each row, and links its caches. */
+static struct mt_error *link_rows(struct mt_caches *found) {
+    MT_AUTO_FREE uint32_t *last = malloc((found->rows.length + 1) * sizeof *last);
+    if (!last)
+        return &mt_error_no_memory;
+    for (uint32_t i = 0; i < found->caches.length; i++) {
+        struct mt_cache *cache = &found->caches.data[i];
+        struct mt_cache_row *row = &found->rows.data[cache->row];
+        cache->next = MT_NO_CACHE;
+        if (row->count > 0)
+            found->caches.data[last[cache->row]].next = i;
+        last[cache->row] = i;
+        add_to_row(row, cache);
+    }
+    return NULL;
+}
+
 static struct mt_error *make_rows(struct rows *rows) {
     struct mt_cache_search *search = rows->search;
     for (uint32_t i = 0; i < search->found.caches.length; i++)
         if (!choose_row(rows, i))
             return &mt_error_no_memory;
     struct mt_error *error = mt_cache_search_properties(search, &rows->sources);
-    for (uint32_t i = 0; i < search->found.caches.length; i++)
-        add_to_row(&search->found.rows.data[search->found.caches.data[i].row], &search->found.caches.data[i]);
-    return error;
+    return error ? error : link_rows(&search->found);
 }
 
 /* --- what they keep ----------------------------------------------------------------------------------------------- */
@@ -76,7 +91,7 @@ static bool is_text(const struct mt_link *link, const char *text) {
 }
 
 /* Keys and values in a dict, the ring of a bounded cache; or the value that an instance has of a property. */
-static bool takes(void *context, const struct mt_keeper_source *source, const struct mt_edge *edge) {
+static bool takes(void *context, const struct mt_holding_source *source, const struct mt_edge *edge) {
     const struct mt_cache_search *search = context;
     const struct mt_cache_row *row = &search->found.rows.data[source->group];
     const struct mt_link *link = &edge->link;
@@ -101,13 +116,13 @@ static uint64_t table_size(struct mt_cache_search *search, const struct mt_cache
     return bytes;
 }
 
-static void take_kept(struct mt_cache_search *search, const struct mt_keepers *keepers) {
+static void take_kept(struct mt_cache_search *search, const struct mt_holdings *holdings) {
     struct mt_caches *found = &search->found;
     for (uint32_t i = 0; i < found->rows.length; i++)
-        found->rows.data[i].kept = keepers->groups[i].kept;
+        found->rows.data[i].kept = holdings->groups[i].kept;
     for (uint32_t i = 0; i < found->caches.length; i++) {
         const struct mt_cache *cache = &found->caches.data[i];
-        if (keepers->of[cache->object] != MT_KEPT_BY_NOBODY)
+        if (holdings->of[cache->object] != MT_KEPT_BY_NOBODY)
             found->rows.data[cache->row].kept.bytes += table_size(search, cache);
     }
 }
@@ -139,7 +154,7 @@ static void sort_instances(mt_cache_instances_list *list) {
 /* While the keys of a method's cache are looked through. */
 struct keys {
     struct mt_cache_search *search;
-    const struct mt_keepers *keepers;
+    const struct mt_holdings *holdings;
     struct mt_cache_row *row;
     uint32_t number;
     uint64_t class;
@@ -175,18 +190,19 @@ static bool take_key(void *context, uint64_t key, uint64_t value, uint64_t index
     if (type != keys->last && !mt_cache_derives(search->python, type, keys->class))
         return !keys->error;
     keys->last = type;
-    if (!keys->error && mt_keepers_keeps(keys->keepers, keys->number, self) &&
+    if (!keys->error && mt_holdings_keeps(keys->holdings, keys->number, self) &&
         !count_instance(&keys->row->kept_instances, type))
         keys->error = &mt_error_no_memory;
     return !keys->error;
 }
 
 /* The instances that a method's cache alone keeps alive. */
-static struct mt_error *count_kept(struct mt_cache_search *search, const struct mt_keepers *keepers, uint32_t number) {
+static struct mt_error *count_kept(struct mt_cache_search *search, const struct mt_holdings *holdings,
+                                   uint32_t number) {
     struct mt_cache_row *row = &search->found.rows.data[number];
     const struct mt_cache *cache = &search->found.caches.data[row->cache];
     struct keys keys = {
-        .search = search, .keepers = keepers, .row = row, .number = number, .class = cache->class->address};
+        .search = search, .holdings = holdings, .row = row, .number = number, .class = cache->class->address};
     if (cache->dict == MT_NO_OBJECT)
         return NULL;
     if (!mt_marks_init(&keys.seen, search->census->count))
@@ -202,7 +218,7 @@ static struct mt_error *count_kept(struct mt_cache_search *search, const struct 
 /* What waits for the collector and was reached from the caches of a row. */
 struct garbage {
     struct mt_cache_search *search;
-    const struct mt_keepers *keepers;
+    const struct mt_holdings *holdings;
     const struct mt_forward *forward;
     struct mt_hash_map seen;
     MT_VECTOR(uint32_t) stack;
@@ -210,7 +226,7 @@ struct garbage {
 
 static bool reach_garbage(struct garbage *garbage, uint32_t object) {
     bool is_new;
-    if (garbage->keepers->of[object] != MT_KEPT_BY_NOBODY)
+    if (garbage->holdings->of[object] != MT_KEPT_BY_NOBODY)
         return true;
     return mt_hash_map_find_or_insert(&garbage->seen, object, 0, &is_new) &&
            (!is_new || mt_vector_push(&garbage->stack, object));
@@ -236,11 +252,9 @@ static struct mt_error *tell_apart(struct garbage *garbage, uint32_t number) {
     struct mt_cache_search *search = garbage->search;
     struct mt_cache_row *row = &search->found.rows.data[number];
     mt_hash_map_deinit(&garbage->seen);
-    for (uint32_t i = row->cache; i < search->found.caches.length; i++) {
+    for (uint32_t i = row->cache; i != MT_NO_CACHE; i = search->found.caches.data[i].next) {
         const struct mt_cache *cache = &search->found.caches.data[i];
-        if (cache->row != number)
-            continue;
-        bool waits = garbage->keepers->of[cache->object] == MT_KEPT_BY_NOBODY;
+        bool waits = garbage->holdings->of[cache->object] == MT_KEPT_BY_NOBODY;
         if (waits && !reach_garbage(garbage, cache->object))
             return &mt_error_no_memory;
         row->waiting.caches += waits;
@@ -254,8 +268,8 @@ static struct mt_error *tell_apart(struct garbage *garbage, uint32_t number) {
     return follow_garbage(garbage, &row->waiting.sum);
 }
 
-static struct mt_error *tell_all_apart(struct mt_cache_search *search, const struct mt_keepers *keepers) {
-    struct garbage garbage = {.search = search, .keepers = keepers};
+static struct mt_error *tell_all_apart(struct mt_cache_search *search, const struct mt_holdings *holdings) {
+    struct garbage garbage = {.search = search, .holdings = holdings};
     struct mt_error *error = mt_graph_forward(search->graph, search->watch, &garbage.forward);
     for (uint32_t i = 0; i < search->found.rows.length && !error; i++)
         if (is_lru(search->found.rows.data[i].kind))
@@ -307,28 +321,27 @@ static void row_deinit(struct mt_cache_row *row) {
 }
 
 /* Drops the rows that are not listed, once it is known which of the others are parts of one. */
-static bool choose_rows(struct mt_cache_search *search, const struct mt_keepers *keepers) {
+static bool choose_rows(struct mt_cache_search *search, const struct mt_holdings *holdings) {
     struct mt_caches *found = &search->found;
-    bool *listed = calloc(found->rows.length + 1, sizeof *listed);
+    MT_AUTO_FREE bool *listed = calloc(found->rows.length + 1, sizeof *listed);
     if (!listed)
         return false;
     for (uint32_t i = 0; i < found->rows.length; i++)
         listed[i] = is_listed(search, &found->rows.data[i]);
-    size_t kept = 0;
+    size_t count = 0;
     for (uint32_t i = 0; i < found->rows.length; i++) {
         struct mt_cache_row row = found->rows.data[i];
         if (!listed[i]) {
             row_deinit(&row);
             continue;
         }
-        uint32_t outer = keepers->groups[i].outer;
-        while (outer < keepers->group_count && !listed[outer])
-            outer = keepers->groups[outer].outer;
-        row.is_part = outer < keepers->group_count;
-        found->rows.data[kept++] = row;
+        uint32_t outer = holdings->groups[i].outer;
+        while (outer < holdings->group_count && !listed[outer])
+            outer = holdings->groups[outer].outer;
+        row.is_part = outer < holdings->group_count;
+        found->rows.data[count++] = row;
     }
-    found->rows.length = kept;
-    free(listed);
+    found->rows.length = count;
     return true;
 }
 
@@ -342,30 +355,30 @@ static int by_kept(const void *left, const void *right) {
     return a->cache < b->cache ? -1 : a->cache > b->cache;
 }
 
-static void number_rows(struct mt_caches *found) {
+static void sort_rows(struct mt_caches *found) {
     if (found->rows.length > 0)
         qsort(found->rows.data, found->rows.length, sizeof *found->rows.data, by_kept);
 }
 
 /* --- all ---------------------------------------------------------------------------------------------------------- */
 
-static struct mt_error *measure(struct mt_cache_search *search, const mt_keeper_source_list *sources) {
+static struct mt_error *measure(struct mt_cache_search *search, const mt_holding_source_list *sources) {
     struct mt_caches *found = &search->found;
-    struct mt_keepers keepers;
-    struct mt_error *error = mt_keepers_find(search->graph, sources->data, sources->length,
-                                             (uint32_t)found->rows.length, takes, search, search->watch, &keepers);
+    struct mt_holdings holdings;
+    struct mt_error *error = mt_holdings_find(search->graph, sources->data, sources->length,
+                                              (uint32_t)found->rows.length, takes, search, search->watch, &holdings);
     if (error)
         return error;
-    take_kept(search, &keepers);
+    take_kept(search, &holdings);
     for (uint32_t i = 0; i < found->rows.length && !error; i++)
         if (found->rows.data[i].caches_method)
-            error = count_kept(search, &keepers, i);
+            error = count_kept(search, &holdings, i);
     if (!error)
-        error = tell_all_apart(search, &keepers);
-    if (!error && !choose_rows(search, &keepers))
+        error = tell_all_apart(search, &holdings);
+    if (!error && !choose_rows(search, &holdings))
         error = &mt_error_no_memory;
-    mt_keepers_deinit(&keepers);
-    number_rows(found);
+    mt_holdings_deinit(&holdings);
+    sort_rows(found);
     return error;
 }
 

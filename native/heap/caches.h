@@ -12,7 +12,7 @@
 #include "base/vector.h"
 #include "base/watch.h"
 #include "heap/graph.h"
-#include "heap/keepers.h"
+#include "heap/holdings.h"
 
 enum mt_cache_kind {
     MT_CACHE_LRU,        /* functools.lru_cache, functools.cache */
@@ -22,17 +22,20 @@ enum mt_cache_kind {
 };
 
 #define MT_CACHE_UNBOUNDED (-1) /* as a maximum size */
+#define MT_NO_CACHE UINT32_MAX
 
 /* One cache. */
 struct mt_cache {
     enum mt_cache_kind kind;
     uint32_t object; /* the wrapper, function, property or dict */
-    uint32_t row;    /* into mt_caches.rows */
+    uint32_t row;    /* while they are looked for */
+    uint32_t next;   /* of the same row, into mt_caches.caches; MT_NO_CACHE: the last */
     uint32_t dict;   /* that has the entries; MT_NO_OBJECT: a property's are in its instances */
     uint32_t root;   /* what holds the ring of a bounded cache: the wrapper, or a list; MT_NO_OBJECT: nothing */
     uint32_t self;   /* of a cache around a bound method: whose; else MT_NO_OBJECT */
-    uint64_t function; /* what is called for what is not in the cache, wrappers, partials and methods taken off; 0: none */
-    uint64_t entries;  /* of a property: instances that have its value */
+    uint64_t
+        function; /* what is called for what is not in the cache, wrappers, partials and methods taken off; 0: none */
+    uint64_t entries; /* of a property: instances that have its value */
     uint64_t hits, misses;
     int64_t maxsize;
     bool typed;
@@ -61,11 +64,11 @@ struct mt_cache_row {
     uint32_t cache; /* the first, into mt_caches.caches */
     uint64_t count; /* caches */
     uint64_t entries, hits, misses;
-    int64_t maxsize; /* the largest; MT_CACHE_UNBOUNDED */
-    bool caches_method;       /* it is an attribute of a class: its keys begin with `self` */
-    struct mt_reach_sum kept;    /* what its entries alone keep alive, and the tables that they stand in */
-    mt_cache_instances_list kept_instances; /* of its class, first arguments of its keys, which it alone keeps alive; the
-                                               most first */
+    int64_t maxsize;                        /* the largest; MT_CACHE_UNBOUNDED */
+    bool caches_method;                     /* it is an attribute of a class: its keys begin with `self` */
+    struct mt_reach_sum kept;               /* what its entries alone keep alive, and the tables that they stand in */
+    mt_cache_instances_list kept_instances; /* of its class, first arguments of its keys, which it alone keeps alive;
+                                               the most first */
     mt_cache_instances_list instances;      /* alive, whose bound methods it caches */
     struct mt_cache_waiting waiting;
     bool is_part; /* another row alone keeps it alive, and has its bytes too */

@@ -20,8 +20,9 @@ void mt_cache_visit_mro(struct mt_python *python, const struct mt_type *type, mt
     uint64_t mro = mt_cache_member(python, type->address, MT_AT(&python->layout, PyTypeObject, tp_mro));
     uint64_t count = mt_cache_member(python, mro, MT_OB_SIZE);
     for (uint64_t i = 0; i < count && i < MAX_NAMES; i++)
-        if (!visit(context, mt_cache_member(python, mro, MT_AT(&python->layout, PyTupleObject, ob_item) +
-                                                             (int64_t)(i * sizeof(uint64_t)))))
+        if (!visit(context,
+                   mt_cache_member(python, mro,
+                                   MT_AT(&python->layout, PyTupleObject, ob_item) + (int64_t)(i * sizeof(uint64_t)))))
             return;
 }
 
@@ -43,7 +44,8 @@ bool mt_cache_derives(struct mt_python *python, const struct mt_type *type, uint
 }
 
 static bool is_dict(const struct mt_type *type) {
-    return type && (type->kind == MT_KIND_DICT || type->kind == MT_KIND_DEFAULTDICT || type->kind == MT_KIND_ORDERED_DICT);
+    return type &&
+           (type->kind == MT_KIND_DICT || type->kind == MT_KIND_DEFAULTDICT || type->kind == MT_KIND_ORDERED_DICT);
 }
 
 static uint64_t count_entries(struct mt_python *python, uint64_t dict) {
@@ -174,8 +176,8 @@ static uint64_t free_variable(struct mt_cache_search *search, uint64_t function,
         uint64_t here = mt_cache_member(python, names.items, (int64_t)(i * sizeof here));
         if (!mt_str_equals(python, here, name))
             continue;
-        uint64_t cell = mt_cache_member(
-            python, closure, MT_AT(L, PyTupleObject, ob_item) + (int64_t)(i * sizeof(uint64_t)));
+        uint64_t cell =
+            mt_cache_member(python, closure, MT_AT(L, PyTupleObject, ob_item) + (int64_t)(i * sizeof(uint64_t)));
         return mt_cache_member(python, cell, MT_AT(L, PyCellObject, ob_ref));
     }
     return 0;
@@ -196,7 +198,8 @@ static bool is_python_wrapper(struct mt_cache_search *search, uint64_t function)
     }
     if (is_new && mt_str_equals(python, mt_cache_member(python, code, MT_AT(L, PyCodeObject, co_name)), "wrapper"))
         *known = free_variable(search, function, "cache") != 0 && free_variable(search, function, "hits") != 0 &&
-                 free_variable(search, function, "misses") != 0 && free_variable(search, function, "user_function") != 0;
+                 free_variable(search, function, "misses") != 0 &&
+                 free_variable(search, function, "user_function") != 0;
     return *known;
 }
 
@@ -317,7 +320,8 @@ static bool note_namespaces(struct mt_cache_search *search) {
                                         MT_AT(L, PyModuleObject, md_name));
         if (!mt_hash_map_find_or_insert(&search->namespaces, dict, true, NULL))
             return false;
-        uint64_t modules = mt_str_equals(search->python, name, "sys") ? mt_dict_get(search->python, dict, "modules") : 0;
+        uint64_t modules =
+            mt_str_equals(search->python, name, "sys") ? mt_dict_get(search->python, dict, "modules") : 0;
         if (modules && !mt_hash_map_find_or_insert(&search->namespaces, modules, true, NULL))
             return false;
     }

@@ -23,8 +23,8 @@ struct mt_cache_search {
 struct mt_error *mt_cache_search(struct mt_cache_search *search);
 /* Finds the values of cached properties: adds them to the entries of these caches, and the objects that have them to
  * `sources`. */
-typedef MT_VECTOR(struct mt_keeper_source) mt_keeper_source_list;
-struct mt_error *mt_cache_search_properties(struct mt_cache_search *search, mt_keeper_source_list *sources);
+typedef MT_VECTOR(struct mt_holding_source) mt_holding_source_list;
+struct mt_error *mt_cache_search_properties(struct mt_cache_search *search, mt_holding_source_list *sources);
 /* What caches of one function have in common, an address: its code; of what has none, the callable itself. */
 uint64_t mt_cache_identity(struct mt_python *python, uint64_t function);
 

@@ -16,7 +16,7 @@ struct property {
 
 struct properties {
     struct mt_cache_search *search;
-    mt_keeper_source_list *sources;
+    mt_holding_source_list *sources;
     MT_VECTOR(struct property) list;
     struct mt_hash_map of_class; /* address -> the first, plus 1 */
     /* while an instance is looked at: */
@@ -44,7 +44,7 @@ static bool collect(struct properties *properties) {
 /* --- instances ---------------------------------------------------------------------------------------------------- */
 
 static bool add_source(struct properties *properties, uint32_t object, uint32_t row) {
-    return object == MT_NO_OBJECT || mt_vector_push(properties->sources, ((struct mt_keeper_source){object, row}));
+    return object == MT_NO_OBJECT || mt_vector_push(properties->sources, ((struct mt_holding_source){object, row}));
 }
 
 static bool compare_class(void *context, uint64_t class) {
@@ -126,7 +126,7 @@ static struct mt_error *find_values(struct properties *properties) {
     return properties->failed ? &mt_error_no_memory : NULL;
 }
 
-struct mt_error *mt_cache_search_properties(struct mt_cache_search *search, mt_keeper_source_list *sources) {
+struct mt_error *mt_cache_search_properties(struct mt_cache_search *search, mt_holding_source_list *sources) {
     struct properties properties = {.search = search, .sources = sources};
     struct mt_error *error = collect(&properties) ? NULL : &mt_error_no_memory;
     if (!error && properties.list.length > 0)

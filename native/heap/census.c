@@ -9,6 +9,7 @@
 #include "heap/roots.h"
 #include "heap/size.h"
 #include "python/object.h"
+#include "python/plain.h"
 
 #define PAGE_SHIFT 12
 #define TYPE_CACHE_SIZE 4096u /* a power of two */
@@ -180,10 +181,18 @@ static uint64_t word_at(const uint8_t *bytes, size_t offset) {
     return word;
 }
 
-/* A str without its text's pointer is shorter than tp_basicsize says. */
+/* Times without a time zone are allocated without its member (Modules/_datetimemodule.c). */
+static bool may_lack_time_zone(const struct mt_type *type) {
+    const struct mt_plain *plain = type->plain;
+    return plain &&
+           (plain->size == MT_FIELD_PyDateTime_Time__sizeof || plain->size == MT_FIELD_PyDateTime_DateTime__sizeof);
+}
+
+/* Bytes that the smallest instance has. A str without its text's pointer is shorter than tp_basicsize says. */
 static uint64_t least_size(const struct build *build, const struct mt_type *type) {
-    return type->kind == MT_KIND_STR ? (uint64_t)MT_AT(&build->python->layout, PyASCIIObject, sizeof)
-                                     : (uint64_t)type->basic_size;
+    if (type->kind == MT_KIND_STR)
+        return (uint64_t)MT_AT(&build->python->layout, PyASCIIObject, sizeof);
+    return (uint64_t)type->basic_size - (may_lack_time_zone(type) ? sizeof(uint64_t) : 0);
 }
 
 /* Do as many items as the object says fit into its block? */
@@ -461,6 +470,15 @@ struct mt_error *mt_census_create(struct mt_python *python, struct mt_watch *wat
     }
     *ret = census;
     return NULL;
+}
+
+bool mt_census_block_size(void *context, uint64_t address, uint64_t *ret_size) {
+    const struct mt_census *census = context;
+    uint64_t start;
+    bool live;
+    if (census->pymalloc && mt_pymalloc_block_of(census->pymalloc, address, &start, ret_size, &live))
+        return live && start + census->pymalloc->front == address;
+    return mt_glibc_chunk_size(census->python->view, address, ret_size);
 }
 
 void mt_census_destroy(struct mt_census *census) {

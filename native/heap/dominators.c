@@ -14,13 +14,13 @@
 struct search {
     const struct mt_flow *flow;
     struct mt_watch *watch;
-    uint32_t *number;   /* by node; 0: not reached */
-    uint32_t *order;    /* the node of a number, from index 1 on */
-    uint32_t *ancestor; /* the node's parent in the search, and later one further up, where paths were shortened */
+    uint32_t *number;    /* by node; 0: not reached */
+    uint32_t *order;     /* the node of a number, from index 1 on */
+    uint32_t *ancestor;  /* the node's parent in the search, and later one further up, where paths were shortened */
     uint32_t *dominator; /* begins as the parent; 0: nothing but the roots */
-    uint32_t *semi;  /* the lowest number from which a way leads here over higher ones only */
-    uint32_t *label; /* on the shortened path: the one with the lowest semi */
-    uint32_t *first; /* sources of references: those of a number are sources[first[number]] ... */
+    uint32_t *semi;      /* the lowest number from which a way leads here over higher ones only */
+    uint32_t *label;     /* on the shortened path: the one with the lowest semi */
+    uint32_t *first;     /* sources of references: those of a number are sources[first[number]] ... */
     uint32_t *sources;
     uint32_t reached;
     MT_VECTOR(uint32_t) path;

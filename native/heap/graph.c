@@ -135,17 +135,6 @@ static void take_guess(void *context, const struct mt_edge *edge) {
         build->failed = true;
 }
 
-/* C code has its blocks from malloc, or from pymalloc where they are small. */
-static bool chunk_size(void *context, uint64_t address, uint64_t *ret_size) {
-    const struct build *build = context;
-    struct mt_pymalloc *pymalloc = build->census->pymalloc;
-    uint64_t start;
-    bool live;
-    if (pymalloc && mt_pymalloc_block_of(pymalloc, address, &start, ret_size, &live))
-        return live && start + pymalloc->front == address;
-    return mt_glibc_chunk_size(build->python->view, address, ret_size);
-}
-
 static struct mt_error *collect_guesses(struct build *build, struct mt_watch *watch) {
     for (uint32_t i = 0; i < build->census->count; i++) {
         const struct mt_type *type = mt_census_type(build->census, i);
@@ -155,7 +144,8 @@ static struct mt_error *collect_guesses(struct build *build, struct mt_watch *wa
         if (error)
             return error;
         build->source = i;
-        mt_edges_guess(build->python, build->census->addresses[i], type, chunk_size, build, take_guess, build);
+        mt_edges_guess(build->python, build->census->addresses[i], type, mt_census_block_size, (void *)build->census,
+                       take_guess, build);
         if (build->failed)
             return &mt_error_no_memory;
     }

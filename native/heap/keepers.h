@@ -1,51 +1,46 @@
-/* What groups of references alone keep alive: the contents of every cache, all at once.
+/* The one thing that alone keeps most of a heap alive, of those that have a name: a cache, a variable, a module's
+ * global, an attribute of a class.
  *
- * A group is a set of references that could be cut: the keys and values of a cache. What would be freed if those of one
- * group were cut, and no other, is what the group dominates when its references are made to lead through a node of its
- * own. So groups may share what they hold (then none of them alone keeps it), and one may lie in what another keeps. */
+ * What a thing alone keeps alive is what it dominates (heap/dominators.h): every way from the roots leads through it.
+ */
 #ifndef MEMTRACE_HEAP_KEEPERS_H
 #define MEMTRACE_HEAP_KEEPERS_H
 
-#include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #include "base/error.h"
 #include "base/watch.h"
 #include "heap/graph.h"
-#include "heap/reach.h"
 
-/* Some references of an object belong to a group. */
-struct mt_keeper_source {
-    uint32_t object;
-    uint32_t group;
+enum mt_keeper_form {
+    MT_KEEPER_NONE,
+    MT_KEEPER_CACHE,     /* a functools cache: `object` is its wrapper */
+    MT_KEEPER_GLOBAL,    /* a value in the dict of a module, `owner`, by `name` */
+    MT_KEEPER_ATTRIBUTE, /* the same of a class */
+    MT_KEEPER_LOCAL,     /* a variable `name` of the frame at `frame` */
+    MT_KEEPER_GENERATOR, /* a suspended generator or coroutine */
+    MT_KEEPER_FRAME,     /* all variables of the frame at `frame` together */
 };
 
-/* Is this reference of the object, which was said to have some of the group's, one of them? */
-typedef bool mt_keeper_takes(void *context, const struct mt_keeper_source *source, const struct mt_edge *edge);
-
-#define MT_KEPT_OTHERWISE UINT32_MAX       /* no group alone keeps it */
-#define MT_KEPT_BY_NOBODY (UINT32_MAX - 1) /* it waits for the collector */
-
 struct mt_keeper {
-    struct mt_reach_sum kept;  /* all that it alone keeps alive, what it does as a part of `outer` included */
-    uint32_t outer;            /* the group that alone keeps this one alive; or one of the above */
+    enum mt_keeper_form form;
+    uint32_t object; /* MT_NO_OBJECT: none (a frame) */
+    uint32_t owner;  /* of globals and attributes; else MT_NO_OBJECT */
+    uint64_t name;   /* a str object; 0: none */
+    uint64_t frame;  /* as mt_root.where; 0: none */
+    uint64_t bytes;
+    uint64_t objects;
 };
 
 struct mt_keepers {
-    uint32_t *of; /* of each object: the innermost group that alone keeps it alive, or one of the above */
-    struct mt_keeper *groups;
-    uint32_t group_count;
-    struct mt_reach_sum together; /* what the groups keep, each alone */
-    struct mt_reach_sum waiting;  /* what waits for the collector */
+    struct mt_keeper biggest; /* form MT_KEEPER_NONE: nothing that has a name keeps anything */
+    uint64_t garbage_bytes;   /* of objects that nothing keeps alive: they wait for the collector */
+    uint64_t garbage_objects;
 };
 
-/* `sources`: in any order; they are sorted. Groups are numbered from 0 to group_count - 1. */
-struct mt_error *mt_keepers_find(struct mt_graph *graph, struct mt_keeper_source *sources, size_t source_count,
-                                 uint32_t group_count, mt_keeper_takes *takes, void *context, struct mt_watch *watch,
+/* `bytes`: of each object of the census; on success it is, for each that is alive, with all that only it keeps alive.
+ */
+struct mt_error *mt_keepers_find(struct mt_graph *graph, uint64_t *bytes, struct mt_watch *watch,
                                  struct mt_keepers *ret);
-void mt_keepers_deinit(struct mt_keepers *keepers);
-/* Does the group alone keep the object alive? */
-bool mt_keepers_keeps(const struct mt_keepers *keepers, uint32_t group, uint32_t object);
 
 #endif

@@ -52,8 +52,7 @@ const struct mt_ledger_segment *mt_ledger_find(const struct mt_ledger *ledger, u
     return index && *index ? ledger->segments.data[*index - 1] : NULL;
 }
 
-void mt_ledger_claim_in(struct mt_ledger_segment *segment, enum mt_ledger_class class, uint64_t offset,
-                        uint64_t size) {
+void mt_ledger_claim_in(struct mt_ledger_segment *segment, enum mt_ledger_class class, uint64_t offset, uint64_t size) {
     uint16_t *claimed = segment->claimed[class];
     while (size > 0) {
         uint64_t page = offset / PAGE, room = PAGE - offset % PAGE, part = size < room ? size : room;

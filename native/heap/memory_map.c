@@ -42,7 +42,8 @@ struct build {
     bool failed;
 };
 
-/* --- extents -------------------------------------------------------------------------------------------------------- */
+/* --- extents --------------------------------------------------------------------------------------------------------
+ */
 
 static const struct mt_extent *find_extent(struct extents *extents, uint64_t address) {
     const struct mt_extent *list = extents->list.data;
@@ -150,7 +151,8 @@ static struct mt_error *find_allocators(struct build *build) {
     return error;
 }
 
-/* --- what objects own ----------------------------------------------------------------------------------------------- */
+/* --- what objects own -----------------------------------------------------------------------------------------------
+ */
 
 static bool is_counted_already(struct build *build, uint64_t table) {
     bool is_new = false;
@@ -159,8 +161,8 @@ static bool is_counted_already(struct build *build, uint64_t table) {
     return !is_new;
 }
 
-/* In the memory of an allocator the block's beginning is noted, and the block counts as that has it; elsewhere it counts
- * as large as the object says. */
+/* In the memory of an allocator the block's beginning is noted, and the block counts as that has it; elsewhere it
+ * counts as large as the object says. */
 static void take_block(void *context, const struct mt_owned_block *block) {
     struct build *build = context;
     const struct mt_extent *ground = find_extent(&build->ground, block->address);
@@ -199,7 +201,8 @@ static struct mt_error *take_objects(struct build *build) {
     return NULL;
 }
 
-/* --- what allocators have given out --------------------------------------------------------------------------------- */
+/* --- what allocators have given out ---------------------------------------------------------------------------------
+ */
 
 static struct mt_error *take_pool(void *context, const struct mt_pymalloc_pool *pool, const uint8_t *bytes) {
     struct build *build = context;
@@ -230,12 +233,12 @@ static struct mt_error *take_chunk(void *context, const struct mt_glibc_chunk *c
 
 static struct mt_error *take_blocks(struct build *build) {
     struct mt_pymalloc *pymalloc = build->census->pymalloc;
-    struct mt_error *error =
-        pymalloc ? mt_pymalloc_visit(pymalloc, build->watch, take_pool, build, NULL) : NULL;
+    struct mt_error *error = pymalloc ? mt_pymalloc_visit(pymalloc, build->watch, take_pool, build, NULL) : NULL;
     return error ? error : mt_glibc_visit(build->census->glibc, build->watch, take_chunk, build);
 }
 
-/* --- mappings ------------------------------------------------------------------------------------------------------- */
+/* --- mappings -------------------------------------------------------------------------------------------------------
+ */
 
 /* What a mapping is, but for what allocators and objects have of it. */
 struct use {
@@ -302,7 +305,8 @@ static struct mt_error *find_code(struct build *build, const struct mt_region *r
     return NULL;
 }
 
-/* --- adding up ------------------------------------------------------------------------------------------------------ */
+/* --- adding up ------------------------------------------------------------------------------------------------------
+ */
 
 static double least(double a, double b) {
     return a < b ? a : b;
@@ -426,7 +430,8 @@ static struct mt_error *add_up(struct build *build, const struct mt_region *regi
     return NULL;
 }
 
-/* --- the map -------------------------------------------------------------------------------------------------------- */
+/* --- the map --------------------------------------------------------------------------------------------------------
+ */
 
 static struct mt_error *fill(struct build *build, uint64_t recorder_bytes) {
     struct mt_census *census = build->census;

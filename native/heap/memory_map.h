@@ -39,7 +39,7 @@ struct mt_memory_map {
     struct mt_memory_type {
         uint64_t count;
         uint64_t bytes;
-    } *types;
+    } * types;
     uint64_t *object_bytes; /* the same of each object */
 };
 

@@ -12,6 +12,11 @@
 
 #define POLL_EVERY 4096 /* objects between two looks at the clock */
 
+/* An entry of sys.modules. */
+struct module {
+    uint64_t name, module;
+};
+
 struct search {
     struct mt_graph *graph;
     struct mt_python *python;
@@ -20,7 +25,8 @@ struct search {
     size_t wanted;
     size_t found; /* ends of the forms that are wanted */
     MT_VECTOR(uint32_t) queue;
-    struct mt_hash_map modules;    /* dict of a module in sys.modules -> the key there */
+    MT_VECTOR(struct module) module_list;
+    struct mt_hash_map modules;    /* dict of a module in sys.modules -> index into module_list */
     struct mt_hash_map frames;     /* up to 3.10: frame object that runs -> index into graph->roots */
     struct mt_hash_map first_root; /* object -> index of the first of its roots */
     struct mt_marks has_root;      /* asked before the map is */
@@ -40,7 +46,9 @@ static bool take_module(void *context, uint64_t key, uint64_t value, uint64_t in
         !mt_view_u64(python->view, value + MT_OFFSET(python, PyModuleObject, md_dict), &dict))
         return true;
     uint32_t object = mt_census_find(search->graph->census, dict);
-    search->failed |= object != MT_NO_OBJECT && !mt_hash_map_find_or_insert(&search->modules, object, key, NULL);
+    if (object != MT_NO_OBJECT)
+        search->failed |= !mt_hash_map_find_or_insert(&search->modules, object, search->module_list.length, NULL) ||
+                          !mt_vector_push(&search->module_list, ((struct module){.name = key, .module = value}));
     return !search->failed;
 }
 
@@ -172,10 +180,11 @@ static void end_at_roots(struct search *search, uint32_t object) {
 
 static void end_at_holder(struct search *search, uint32_t object, uint32_t holder, uint32_t ordinal) {
     struct mt_path_end end = {.object = object, .holder = holder, .ordinal = ordinal};
-    const uint64_t *name = mt_hash_map_find(&search->modules, holder);
-    if (name) {
+    const uint64_t *module = mt_hash_map_find(&search->modules, holder);
+    if (module) {
         end.form = MT_PATH_GLOBAL;
-        end.name = *name;
+        end.name = search->module_list.data[*module].name;
+        end.module = search->module_list.data[*module].module;
     } else {
         struct mt_link link = {0};
         find_link(search->graph, holder, object, &ordinal, &link);
@@ -376,6 +385,7 @@ struct mt_error *mt_paths_find(struct mt_graph *graph, uint32_t object, size_t w
     if (!error)
         error = find_ends(&search);
     mt_vector_deinit(&search.queue);
+    mt_vector_deinit(&search.module_list);
     mt_hash_map_deinit(&search.modules);
     mt_hash_map_deinit(&search.frames);
     mt_hash_map_deinit(&search.first_root);

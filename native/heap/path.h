@@ -34,7 +34,7 @@ struct mt_path_end {
                                    else MT_NO_OBJECT */
     uint32_t ordinal;           /* of several references of `holder` to `object`, which one */
     uint32_t length;            /* references on the way, the root's among them */
-    uint64_t name;              /* of a global: the key in sys.modules (an object) */
+    uint64_t name, module;      /* of a global: the key in sys.modules, and the module there (objects) */
     const struct mt_root *root; /* owned by the graph; NULL: of globals, immortal ones, unknown holders */
 };
 

@@ -9,10 +9,12 @@
 
 #define GAP 2
 #define CONTINUATION "    "
+#define BELOW "     " /* in front of what stands below a row: as wide as a handle */
 
 struct mt_cell {
-    char *text; /* escaped, except in a path column */
-    char *tail; /* of a value; escaped; NULL: none */
+    char *text;   /* escaped, except in a path column */
+    char *tail;   /* of a value; escaped; NULL: none */
+    char *remark; /* of a row's first cell: about the row; escaped; NULL: none */
     struct mt_frame *frames;
     size_t frame_count;
 };
@@ -26,6 +28,7 @@ static void drop_cells(struct mt_emitter *emitter) {
     for (size_t i = 0; i < emitter->cell_count; i++) {
         free(emitter->cells[i].text);
         free(emitter->cells[i].tail);
+        free(emitter->cells[i].remark);
         free(emitter->cells[i].frames);
     }
     emitter->cell_count = 0;
@@ -284,6 +287,18 @@ void mt_emit_row_end(struct mt_emitter *emitter) {
     emitter->row_hidden = false;
 }
 
+void mt_emit_row_remark(struct mt_emitter *emitter, const char *remark) {
+    if (emitter->json || emitter->column_count == 0 || emitter->cell_count < emitter->column_count)
+        return;
+    struct mt_cell *first = &emitter->cells[emitter->cell_count - emitter->column_count];
+    struct mt_strbuf text = MT_STRBUF_INIT;
+    mt_text_escape(&text, remark);
+    emitter->body.failed |= text.failed;
+    free(first->remark);
+    first->remark = mt_strbuf_steal(&text);
+    mt_strbuf_deinit(&text);
+}
+
 static void pad(struct mt_strbuf *out, size_t columns) {
     for (size_t i = 0; i < columns; i++)
         mt_strbuf_append_char(out, ' ');
@@ -387,7 +402,7 @@ static void measure_table(const struct mt_emitter *emitter, struct layout *layou
         const struct mt_column *column = &emitter->columns[c];
         if (!column->title)
             continue;
-        if (column->kind == MT_COLUMN_STACK || column->kind == MT_COLUMN_PATH) {
+        if (column->kind == MT_COLUMN_STACK || column->kind == MT_COLUMN_PATH || column->kind == MT_COLUMN_NAME) {
             layout->rest = room(emitter, used);
             if (column->kind == MT_COLUMN_STACK)
                 layout->function_width = measure_functions(emitter, c, layout->rest);
@@ -419,6 +434,20 @@ static void append_value(struct mt_strbuf *line, const struct mt_cell *cell, siz
     mt_strbuf_deinit(&text);
 }
 
+/* A value and its tail, in full. */
+static void append_name(struct mt_strbuf *line, const struct mt_cell *cell) {
+    mt_strbuf_append(line, cell->text ? cell->text : "");
+    if (cell->tail)
+        pad(line, GAP);
+    mt_strbuf_append(line, cell->tail ? cell->tail : "");
+}
+
+static bool name_fits(const struct mt_emitter *emitter, const struct layout *layout, const struct mt_cell *cell) {
+    size_t columns =
+        (cell->text ? mt_text_columns(cell->text) : 0) + (cell->tail ? GAP + mt_text_columns(cell->tail) : 0);
+    return emitter->width == 0 || columns <= layout->rest;
+}
+
 static void append_cell(struct mt_emitter *emitter, struct mt_strbuf *line, const struct layout *layout, size_t c,
                         const struct mt_cell *cell) {
     const struct mt_column *column = &emitter->columns[c];
@@ -433,11 +462,35 @@ static void append_cell(struct mt_emitter *emitter, struct mt_strbuf *line, cons
     case MT_COLUMN_VALUE:
         append_value(line, cell, layout->widths[c]);
         break;
+    case MT_COLUMN_NAME:
+        if (name_fits(emitter, layout, cell))
+            append_name(line, cell);
+        break;
     case MT_COLUMN_HANDLE:
     case MT_COLUMN_NUMBER:
     case MT_COLUMN_TEXT:
         append_aligned(line, text, layout->widths[c], right_aligned(column));
         break;
+    }
+}
+
+static void append_below(struct mt_emitter *emitter, struct mt_strbuf *line) {
+    append_wrapped(emitter, line->data ? line->data : "");
+    line->length = 0;
+}
+
+/* What stands below a row: a name that did not fit, a remark. */
+static void append_rest_of_row(struct mt_emitter *emitter, struct mt_strbuf *line, const struct layout *layout,
+                               const struct mt_cell *cells) {
+    const struct mt_cell *last = &cells[emitter->column_count - 1];
+    if (emitter->columns[emitter->column_count - 1].kind == MT_COLUMN_NAME && !name_fits(emitter, layout, last)) {
+        mt_strbuf_append(line, BELOW);
+        append_name(line, last);
+        append_below(emitter, line);
+    }
+    if (cells[0].remark) {
+        mt_strbuf_printf(line, BELOW "%s", cells[0].remark);
+        append_below(emitter, line);
     }
 }
 
@@ -462,6 +515,7 @@ static void lay_out(struct mt_emitter *emitter) {
             pad(&line, GAP);
         }
         append_line(emitter, &line);
+        append_rest_of_row(emitter, &line, &layout, &emitter->cells[row]);
     }
     mt_strbuf_deinit(&line);
 }

@@ -25,6 +25,7 @@ enum mt_column_kind {
     MT_COLUMN_VALUE, /* text of any length: the longest of these are cut until the line fits */
     MT_COLUMN_PATH,  /* last column: a file, shortened to fit */
     MT_COLUMN_STACK, /* last column: function, then file, line and callers, shortened to fit */
+    MT_COLUMN_NAME,  /* last column: a value that is never cut: where it does not fit it gets a line below its row */
 };
 
 struct mt_column {
@@ -88,6 +89,8 @@ void mt_emit_cell_text(struct mt_emitter *emitter, const char *text);
 void mt_emit_cell_value(struct mt_emitter *emitter, const char *value, const char *tail);
 void mt_emit_cell_stack(struct mt_emitter *emitter, const struct mt_frame *frames, size_t count);
 void mt_emit_row_end(struct mt_emitter *emitter);
+/* Something to say about the row that has just ended, on a line of its own below it. Only in text. */
+void mt_emit_row_remark(struct mt_emitter *emitter, const char *remark);
 void mt_emit_table_end(struct mt_emitter *emitter);
 
 #endif

@@ -5,6 +5,8 @@
 
 /* Of an answer's line; a table of a set may be sparse, and then looking for elements ends, too. */
 enum { MAX_ELEMENTS = 256, MAX_SET_PLACES = 1 << 16 };
+/* The last element may be so long, whatever room there is left. */
+enum { LEAST_LIMIT = 16 };
 enum { POINTER = 8 };
 static const char more[] = "...";
 
@@ -31,7 +33,7 @@ static bool begin_element(struct listing *listing) {
 
 static void append_element(struct listing *listing, uint64_t element) {
     size_t left = listing->end > listing->out->length ? listing->end - listing->out->length : 0;
-    listing->append_element(listing->python, element, left, listing->out);
+    listing->append_element(listing->python, element, left > LEAST_LIMIT ? left : LEAST_LIMIT, listing->out);
 }
 
 static void append_unreadable(struct listing *listing) {

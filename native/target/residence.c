@@ -19,7 +19,8 @@
 #define PAGEMAP_WORDS 4096u /* read at once */
 #define KILOBYTE 1024u
 
-/* --- asking -------------------------------------------------------------------------------------------------------- */
+/* --- asking --------------------------------------------------------------------------------------------------------
+ */
 
 void mt_residence_deinit(struct mt_residence *residence) {
     for (size_t i = 0; i < residence->regions.length; i++)
@@ -82,7 +83,8 @@ double mt_residence_in(const struct mt_residence *residence, uint64_t start, uin
     return sum;
 }
 
-/* --- /proc ---------------------------------------------------------------------------------------------------------- */
+/* --- /proc ----------------------------------------------------------------------------------------------------------
+ */
 
 /* The pages of a mapping of which only a part is in memory. False: the kernel does not say which. */
 static bool read_pages(int pagemap, struct mt_residence_region *region) {
@@ -169,7 +171,8 @@ struct mt_error *mt_residence_of_process(pid_t pid, pid_t tid, struct mt_residen
     return failed ? mt_proc_permission_error(pid) : &mt_error_no_memory;
 }
 
-/* --- targets -------------------------------------------------------------------------------------------------------- */
+/* --- targets --------------------------------------------------------------------------------------------------------
+ */
 
 /* What a core holds of a mapping is its beginning. */
 struct mt_error *mt_residence_of_held(struct mt_target *target, struct mt_residence *ret) {

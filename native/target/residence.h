@@ -18,14 +18,14 @@
 struct mt_residence_region {
     uint64_t start;
     uint64_t end;
-    uint64_t bytes; /* in memory */
-    uint64_t *pages; /* a bit a page: may be in memory; NULL: any may */
-    double share;    /* of a page that may be in memory, how much is: 1, or less where only the sum is known */
+    uint64_t bytes;     /* in memory */
+    uint64_t *pages;    /* a bit a page: may be in memory; NULL: any may */
+    double share;       /* of a page that may be in memory, how much is: 1, or less where only the sum is known */
     bool no_huge_pages; /* somebody asked the kernel to use small pages alone */
 };
 
 struct mt_residence {
-    bool is_known; /* the kernel said it; else it is what the target holds */
+    bool is_known;                                 /* the kernel said it; else it is what the target holds */
     MT_VECTOR(struct mt_residence_region) regions; /* ascending; those with nothing in memory are left out */
 };
 

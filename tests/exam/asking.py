@@ -77,11 +77,12 @@ class Exam:
         return dict(zip(addresses, self.ask([f"{command} --json {address:#x}" for address in addresses])))
 
 
-def targets(answer, *kinds):
-    """Counter of the addresses in an answer's rows of these kinds."""
+def targets(answer, *kinds, counted=False):
+    """Counter of the addresses in an answer's rows of these kinds; or only of those that are counted references."""
     found = collections.Counter()
     for row in answer.get("rows", ()):
-        if row["kind"] in kinds and row.get("address") is not None:
+        is_wanted = row["kind"] in kinds and (row["counted"] or not counted)
+        if is_wanted and row.get("address") is not None:
             found[int(row["address"], 16)] += row["count"]
     return found
 

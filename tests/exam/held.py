@@ -347,10 +347,15 @@ def _numpy(book):
     book.add("numpy base", base, base[5:], "base")
 
 
+def _variable(function):
+    """Of a running frame, which until 3.10 is an object."""
+    kind = "exact" if VERSION < (3, 11) else "root"
+    return {"holder": None, "link": "local held", "kind": kind, "function": function, "variable": "held"}
+
+
 def _thread(book, started):
     held = Held()
-    variable = {"holder": None, "link": "local held", "kind": "root", "function": "_thread", "variable": "held"}
-    book.record("local of another thread", held, [variable])
+    book.record("local of another thread", held, [_variable("_thread")])
     lock = threading.Lock()
     lock.acquire()
     started.release()
@@ -371,7 +376,6 @@ def build(book, with_numpy):
 def call_with_local(book, then):
     """Holds one by a variable while `then` runs."""
     held = Held()
-    place = {"function": "call_with_local", "variable": "held"}
-    book.record("local of the main thread", held, [{"holder": None, "link": "local held", "kind": "root", **place}])
+    book.record("local of the main thread", held, [_variable("call_with_local")])
     then()
     return held

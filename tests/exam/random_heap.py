@@ -71,9 +71,9 @@ KINDS = [
     _closure,
     lambda choose: [choose() for _ in range(choose.number())],
     lambda choose: OfList([choose() for _ in range(choose.number())]),
-    lambda choose: tuple([choose() for _ in range(choose.number())]),
+    lambda choose: tuple([choose() for _ in range(1 + choose.number())]),  # the empty one is everybody's
     lambda choose: {choose.hashable() for _ in range(choose.number())},
-    lambda choose: frozenset([choose.hashable() for _ in range(choose.number())]),
+    lambda choose: frozenset([choose.hashable() for _ in range(1 + choose.number())]),
     lambda choose: types.CellType(choose()),
     lambda choose: collections.deque([choose() for _ in range(choose.number())]),
     lambda choose: collections.OrderedDict(("key %d" % choose.unique(), choose()) for _ in range(choose.number())),

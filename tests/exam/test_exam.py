@@ -199,6 +199,11 @@ def test_holders(exam, interpreter):
     check("holders", interpreter, differences, len(exam.truth.held), 50)
 
 
+def _certain_part(answer):
+    """What does not depend on what happens to lie on a C stack."""
+    return [row for row in answer.get("rows", ()) if row["kind"] != "guess"], answer.get("error")
+
+
 @on_every_interpreter
 @of("zoo")
 def test_process_and_core_answer_alike(exam, interpreter):
@@ -210,9 +215,16 @@ def test_process_and_core_answer_alike(exam, interpreter):
     differences = [
         f"{question}: {one}, from a core {other}"
         for question, one, other in zip(questions, live, of_core)
-        if (one.get("rows"), one.get("error")) != (other.get("rows"), other.get("error"))
+        if _certain_part(one) != _certain_part(other)
     ]
     check("process and core", interpreter, differences, len(questions), len(questions))
+
+
+def _merged(counts, merged_into):
+    merged = collections.Counter()
+    for address, count in counts.items():
+        merged[merged_into.get(address, address)] += count
+    return merged
 
 
 @on_every_interpreter
@@ -221,23 +233,15 @@ def test_holders_of_a_random_heap(exam, interpreter):
     """Exactly the holders that the collector knows, each as often."""
     require_commands("who-holds")
     referrers = exam.truth.referrers()
+    # An instance whose values its __dict__ shows: either may be said to hold them.
+    instances = {own: address for address in exam.truth.objects for own in _own_dicts(exam.truth, address)}
     wanted = [line["id"] for line in exam.truth.zoo.values()]
     differences = []
     for address, answer in exam.ask_about("who-holds", wanted).items():
-        found = targets(answer, "exact")
-        expected = _without_embedded(exam.truth, referrers[address], found)
-        # Where the collector does not know all holders (of the empty tuple ...) memtrace may know more.
+        found = _merged(targets(answer, "exact", counted=True), instances)
+        expected = _merged(referrers[address], instances)
+        # Where the collector does not know all holders memtrace may know more.
         knows_all = sum(expected.values()) == exam.truth.objects[address].get("refs")
         if expected - found or knows_all and found != expected:
             differences.append(f"{_named(exam.truth, address)}: {dict(found)}, not {dict(expected)}")
     check("random heap", interpreter, differences, len(wanted), 2000)
-
-
-def _without_embedded(truth, referrers, found):
-    """3.13+: the collector says that an instance holds its values also when a __dict__ shows them: then it may be the
-    dict that is named."""
-    expected = collections.Counter()
-    for holder, count in referrers.items():
-        named = [own for own in _own_dicts(truth, holder) if found.get(own) and not found.get(holder)]
-        expected[named[0] if named else holder] += count
-    return expected

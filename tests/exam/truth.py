@@ -7,7 +7,7 @@ that will be examined is left as it was: nothing of the measuring is ever in it.
     {"truth": 1, "pid", "version", "hex", "debug", "objects",       the first line; how many objects follow
      "interned": id}                                                the table of interned strings, where it is an object
     {"id", "type", "size", "refs", "tracked", "referents": [id]}    of every object that was found; "immortal": true has
-                                                                    no "refs"; "size" null: its __sizeof__ fails
+                                                                    no "refs"; "size" null: not known
     {"zoo": name, "id", "repr", "links": [[link, id]]}              of the objects that were given; see links.py
     {"held": kind, "target", "holders": [..]}                       as given; see held.py
     {"unstable": [[id, refs, refs again]], "appeared", "vanished"}  the last line: a second child, forked later, against
@@ -32,6 +32,7 @@ import _ctypes
 import collections
 import functools
 import gc
+import io
 import json
 import os
 import sys
@@ -80,12 +81,6 @@ def _closure(found, get_referents, dictionary_types, read_keys, code_type, code_
     return found
 
 
-def _count(objects, counts, getrefcount):
-    """Counts of all of `objects` as seen here, into a flat buffer."""
-    for index, one in enumerate(objects):
-        counts[index] = getrefcount(one)
-
-
 def _corrected(here, below):
     """What the objects' counts are without us. The last was known to nobody else."""
     own = here[-1]
@@ -97,17 +92,20 @@ def _examine(given, tools, closure_tools, objects, counts):
     a variable is made for us and untracked: even None would be counted wrongly. `given` is here to be the same at both.
     No comprehension may use our variables: until 3.11 that makes a cell, which would be there before get_objects()."""
     getrefcount, get_objects, get_referents, getframe = tools
-    if objects:
-        _count(objects, counts, getrefcount)
+    here = counts
+    if not objects:
+        objects = get_objects()
+        if FRAMES_ARE_TRACKED:
+            objects = _without(objects, getframe())
+        objects = _closure(objects, get_referents, *closure_tools)
+        objects.append(object())  # nobody else knows it: what it shows is the measuring's own
+        here = memoryview(bytearray(8 * len(objects))).cast("q")
+    for index, one in enumerate(objects):
+        here[index] = getrefcount(one)
+    del index, one
+    if counts:
         return None
-    objects = get_objects()
-    if FRAMES_ARE_TRACKED:
-        objects = _without(objects, getframe())
-    objects = _closure(objects, get_referents, *closure_tools)
-    objects.append(object())  # nobody else knows it: what it shows is the measuring's own
-    here = memoryview(bytearray(8 * len(objects))).cast("q")
     below = memoryview(bytearray(8 * len(objects))).cast("q")
-    _count(objects, here, getrefcount)
     _examine(given, tools, closure_tools, objects, below)
     objects.pop()
     return objects, _corrected(here, below)
@@ -117,11 +115,18 @@ def _type_name(cls, names={}):
     name = names.get(id(cls))
     if name is None:
         module = type.__getattribute__(cls, "__module__")
-        name = names[id(cls)] = "%s.%s" % (module, type.__dict__["__qualname__"].__get__(cls))
+        name = "%s.%s" % (module, type.__dict__["__qualname__"].__get__(cls))
+        if not isinstance(module, str):  # a descriptor, for the instances
+            name = type.__repr__(cls)[len("<class '") : -len("'>")]
+        names[id(cls)] = name
     return name
 
 
 def _size(one):
+    """None where we change it ourselves: a BytesIO has its buffer counted while it is the only one to refer to it, and
+    until 3.10 code that is run often gets a cache."""
+    if isinstance(one, io.BytesIO) or type(one) is types.CodeType and one.co_filename == __file__:
+        return None
     try:
         return sys.getsizeof(one)
     except Exception:  # a class's own __sizeof__, or an object that is not complete

@@ -1,0 +1,249 @@
+#include "heap/holdings.h"
+
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+#include "heap/dominators.h"
+
+#define POLL_EVERY 4096
+
+struct reference {
+    uint32_t group;
+    uint32_t target;
+};
+
+/* The heap as a graph in which the references of groups lead through nodes of their own, behind the objects. */
+struct build {
+    struct mt_graph *graph;
+    const struct mt_forward *forward;
+    const struct mt_holding_source *sources;
+    size_t source_count;
+    uint32_t group_count;
+    mt_holding_takes *takes;
+    void *context;
+    struct mt_watch *watch;
+    MT_VECTOR(struct mt_flow_node) own;
+    MT_VECTOR(uint32_t) own_targets;
+    MT_VECTOR(struct reference) references; /* of groups */
+    MT_VECTOR(uint32_t) roots;
+    /* while the edges of one object are read: */
+    uint32_t object;
+    const struct mt_type *type;
+    size_t first, end; /* its sources */
+    uint32_t at;       /* of its edges in `forward` */
+    bool failed;
+};
+
+/* --- sources ------------------------------------------------------------------------------------------------------ */
+
+static int by_object(const void *left, const void *right) {
+    const struct mt_holding_source *a = left, *b = right;
+    if (a->object != b->object)
+        return a->object < b->object ? -1 : 1;
+    return a->group < b->group ? -1 : a->group > b->group;
+}
+
+/* A reference to a group's node, once in a row. */
+static bool lead_through(struct build *build, uint32_t group, uint32_t target) {
+    uint32_t node = build->graph->census->count + group;
+    size_t count = build->own_targets.length;
+    bool is_new = count == build->own.data[build->own.length - 1].first || build->own_targets.data[count - 1] != node;
+    return (!is_new || mt_vector_push(&build->own_targets, node)) &&
+           mt_vector_push(&build->references, ((struct reference){group, target}));
+}
+
+/* The edges come in the order that `forward` has them in. */
+static void take_edge(void *context, const struct mt_edge *edge) {
+    struct build *build = context;
+    const struct mt_forward *forward = build->forward;
+    if (!mt_edge_keeps(build->type, edge))
+        return;
+    uint32_t target = mt_census_find(build->graph->census, edge->target);
+    if (target == MT_NO_OBJECT || build->at == forward->first[build->object + 1])
+        return;
+    build->at++;
+    for (size_t i = build->first; i < build->end; i++) {
+        if (!build->takes(build->context, &build->sources[i], edge))
+            continue;
+        build->failed |= !lead_through(build, build->sources[i].group, target);
+        return;
+    }
+    build->failed |= !mt_vector_push(&build->own_targets, target);
+}
+
+static bool read_source(struct build *build) {
+    const struct mt_census *census = build->graph->census;
+    const struct mt_forward *forward = build->forward;
+    build->type = mt_census_type(census, build->object);
+    build->at = forward->first[build->object];
+    if (!mt_vector_push(&build->own, ((struct mt_flow_node){build->object, (uint32_t)build->own_targets.length})))
+        return false;
+    mt_edges_visit(census->python, census->addresses[build->object], build->type, take_edge, build);
+    /* Guesses stand behind the edges, and belong to no group. */
+    for (; build->at < forward->first[build->object + 1]; build->at++)
+        build->failed |= !mt_vector_push(&build->own_targets, forward->targets[build->at]);
+    return !build->failed;
+}
+
+static struct mt_error *read_sources(struct build *build) {
+    for (size_t i = 0; i < build->source_count; i = build->end) {
+        build->object = build->sources[i].object;
+        build->first = build->end = i;
+        while (build->end < build->source_count && build->sources[build->end].object == build->object)
+            build->end++;
+        struct mt_error *error = mt_watch_poll(build->watch, "reading what caches hold");
+        if (error)
+            return error;
+        if (!read_source(build))
+            return &mt_error_no_memory;
+    }
+    return NULL;
+}
+
+/* --- groups ------------------------------------------------------------------------------------------------------- */
+
+/* The nodes of the groups, behind those of the sources: a counting sort. */
+static bool add_groups(struct build *build) {
+    uint32_t count = build->graph->census->count;
+    size_t start = build->own_targets.length, total = start + build->references.length;
+    MT_AUTO_FREE uint32_t *next = calloc((size_t)build->group_count + 1, sizeof *next);
+    if (!next || !mt_vector_reserve(&build->own_targets, total + 1))
+        return false;
+    for (size_t i = 0; i < build->references.length; i++)
+        next[build->references.data[i].group + 1]++;
+    next[0] = (uint32_t)start;
+    for (uint32_t group = 0; group < build->group_count; group++) {
+        if (!mt_vector_push(&build->own, ((struct mt_flow_node){count + group, next[group]})))
+            return false;
+        next[group + 1] += next[group];
+    }
+    for (size_t i = 0; i < build->references.length; i++)
+        build->own_targets.data[next[build->references.data[i].group]++] = build->references.data[i].target;
+    build->own_targets.length = total;
+    return mt_vector_push(&build->own, ((struct mt_flow_node){UINT32_MAX, (uint32_t)total}));
+}
+
+static bool take_root(void *context, uint32_t object) {
+    struct build *build = context;
+    return mt_vector_push(&build->roots, object);
+}
+
+static struct mt_error *find_dominators(struct build *build, struct mt_dominators *ret) {
+    struct mt_error *error = mt_graph_forward(build->graph, build->watch, &build->forward);
+    if (!error)
+        error = read_sources(build);
+    if (!error && !add_groups(build))
+        error = &mt_error_no_memory;
+    mt_vector_deinit(&build->references);
+    if (!error)
+        error = mt_reach_visit_roots(build->graph, build->watch, take_root, build);
+    if (error)
+        return error;
+    uint32_t count = build->graph->census->count;
+    struct mt_flow flow = {
+        .count = count + build->group_count,
+        .common = count,
+        .first = build->forward->first,
+        .targets = build->forward->targets,
+        .own = build->own.data,
+        .own_count = build->own.length - 1,
+        .own_targets = build->own_targets.data,
+        .roots = build->roots.data,
+        .root_count = build->roots.length,
+    };
+    return mt_dominators_find(&flow, build->watch, ret);
+}
+
+/* --- sums --------------------------------------------------------------------------------------------------------- */
+
+/* Replaces each node's dominator by the innermost group above it: dominators come first. */
+static void name_groups(const struct mt_dominators *dominators, uint32_t count) {
+    uint32_t *of = dominators->of;
+    for (uint32_t i = 0; i < dominators->reached; i++) {
+        uint32_t node = dominators->order[i], above = of[node];
+        of[node] = above == MT_DOMINATOR_ROOTS ? MT_KEPT_OTHERWISE : above >= count ? above - count : of[above];
+    }
+}
+
+/* What dominates a node and what keeps an object share two numbers. */
+_Static_assert(MT_DOMINATOR_UNREACHED == MT_KEPT_BY_NOBODY, "an object that was not reached waits for the collector");
+
+static void add(struct mt_reach_sum *sum, const struct mt_reach_sum *more) {
+    sum->objects += more->objects;
+    sum->bytes += more->bytes;
+}
+
+static struct mt_error *add_up(struct build *build, const struct mt_dominators *dominators,
+                               struct mt_holdings *holdings) {
+    struct mt_census *census = build->graph->census;
+    for (uint32_t i = 0; i < census->count; i++) {
+        struct mt_error *error = i % POLL_EVERY == 0 ? mt_watch_poll(build->watch, "adding up") : NULL;
+        if (error)
+            return error;
+        if (holdings->of[i] == MT_KEPT_OTHERWISE)
+            continue;
+        struct mt_reach_sum one = {1, mt_object_total_size(census, i)};
+        add(holdings->of[i] == MT_KEPT_BY_NOBODY ? &holdings->waiting : &holdings->groups[holdings->of[i]].kept, &one);
+    }
+    /* From the inside out. */
+    for (uint32_t i = dominators->reached; i-- > 0;) {
+        if (dominators->order[i] < census->count)
+            continue;
+        struct mt_holding *group = &holdings->groups[dominators->order[i] - census->count];
+        add(group->outer < build->group_count ? &holdings->groups[group->outer].kept : &holdings->together,
+            &group->kept);
+    }
+    return NULL;
+}
+
+struct mt_error *mt_holdings_find(struct mt_graph *graph, struct mt_holding_source *sources, size_t source_count,
+                                  uint32_t group_count, mt_holding_takes *takes, void *context, struct mt_watch *watch,
+                                  struct mt_holdings *ret) {
+    struct build build = {.graph = graph,
+                          .sources = sources,
+                          .source_count = source_count,
+                          .group_count = group_count,
+                          .takes = takes,
+                          .context = context,
+                          .watch = watch};
+    uint32_t count = graph->census->count;
+    struct mt_holdings holdings = {.group_count = group_count};
+    struct mt_dominators dominators = {0};
+    if (group_count >= MT_KEPT_BY_NOBODY - count)
+        return mt_error_create(MT_ERROR_UNSUPPORTED, "more than %u objects and caches", MT_KEPT_BY_NOBODY);
+    if (source_count > 0)
+        qsort(sources, source_count, sizeof *sources, by_object);
+    holdings.groups = calloc((size_t)group_count + 1, sizeof *holdings.groups);
+    struct mt_error *error = holdings.groups ? find_dominators(&build, &dominators) : &mt_error_no_memory;
+    mt_vector_deinit(&build.own);
+    mt_vector_deinit(&build.own_targets);
+    mt_vector_deinit(&build.references);
+    mt_vector_deinit(&build.roots);
+    if (!error) {
+        name_groups(&dominators, count);
+        holdings.of = dominators.of;
+        for (uint32_t group = 0; group < group_count; group++)
+            holdings.groups[group].outer = dominators.of[count + group];
+        error = add_up(&build, &dominators, &holdings);
+    }
+    free(dominators.order);
+    if (error) {
+        mt_holdings_deinit(&holdings);
+        return error;
+    }
+    *ret = holdings;
+    return NULL;
+}
+
+void mt_holdings_deinit(struct mt_holdings *holdings) {
+    free(holdings->of);
+    free(holdings->groups);
+    *holdings = (struct mt_holdings){0};
+}
+
+bool mt_holdings_keeps(const struct mt_holdings *holdings, uint32_t group, uint32_t object) {
+    uint32_t holder = holdings->of[object];
+    while (holder != group && holder < holdings->group_count)
+        holder = holdings->groups[holder].outer;
+    return holder == group;
+}

@@ -1,0 +1,51 @@
+/* What groups of references alone keep alive: the contents of every cache, all at once.
+ *
+ * A group is a set of references that could be cut: the keys and values of a cache. What would be freed if those of one
+ * group were cut, and no other, is what the group dominates when its references are made to lead through a node of its
+ * own. So groups may share what they hold (then none of them alone keeps it), and one may lie in what another keeps. */
+#ifndef MEMTRACE_HEAP_HOLDINGS_H
+#define MEMTRACE_HEAP_HOLDINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/watch.h"
+#include "heap/graph.h"
+#include "heap/reach.h"
+
+/* Some references of an object belong to a group. */
+struct mt_holding_source {
+    uint32_t object;
+    uint32_t group;
+};
+
+/* Is this reference of the object, which was said to have some of the group's, one of them? */
+typedef bool mt_holding_takes(void *context, const struct mt_holding_source *source, const struct mt_edge *edge);
+
+#define MT_KEPT_OTHERWISE UINT32_MAX       /* no group alone keeps it */
+#define MT_KEPT_BY_NOBODY (UINT32_MAX - 1) /* it waits for the collector */
+
+struct mt_holding {
+    struct mt_reach_sum kept; /* all that it alone keeps alive, what it does as a part of `outer` included */
+    uint32_t outer;           /* the group that alone keeps this one alive; or one of the above */
+};
+
+struct mt_holdings {
+    uint32_t *of; /* of each object: the innermost group that alone keeps it alive, or one of the above */
+    struct mt_holding *groups;
+    uint32_t group_count;
+    struct mt_reach_sum together; /* what the groups keep, each alone */
+    struct mt_reach_sum waiting;  /* what waits for the collector */
+};
+
+/* `sources`: in any order; they are sorted. Groups are numbered from 0 to group_count - 1. */
+struct mt_error *mt_holdings_find(struct mt_graph *graph, struct mt_holding_source *sources, size_t source_count,
+                                  uint32_t group_count, mt_holding_takes *takes, void *context, struct mt_watch *watch,
+                                  struct mt_holdings *ret);
+void mt_holdings_deinit(struct mt_holdings *holdings);
+/* Does the group alone keep the object alive? */
+bool mt_holdings_keeps(const struct mt_holdings *holdings, uint32_t group, uint32_t object);
+
+#endif
