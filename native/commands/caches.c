@@ -344,6 +344,19 @@ static uint64_t sum_of(const struct mt_caches *caches, uint64_t least, uint64_t 
     return bytes;
 }
 
+static void append_all_waiting(const struct mt_caches *caches, struct mt_strbuf *out) {
+    uint64_t count = 0, bytes = 0;
+    for (size_t i = 0; i < caches->rows.length; i++) {
+        count += caches->rows.data[i].waiting.caches;
+        bytes += caches->rows.data[i].waiting.sum.bytes;
+    }
+    if (count == 0)
+        return;
+    mt_strbuf_append(out, "; ");
+    mt_words_counted(out, count, "waits for the collector, ", "wait for the collector, ");
+    mt_text_size(out, bytes);
+}
+
 static void emit_headline(const struct answer *answer) {
     uint64_t count, whole = sum_of(answer->caches, 0, &count), bytes;
     bytes = sum_of(answer->caches, whole / WORTH_TELLING, &count);
@@ -359,6 +372,7 @@ static void emit_headline(const struct answer *answer) {
         mt_text_size(&line, bytes);
         mt_strbuf_append(&line, " alive that nothing else does");
     }
+    append_all_waiting(answer->caches, &line);
     mt_emit_line(&answer->call->emitter, "%s", text_of(&line));
     mt_strbuf_deinit(&line);
 }

@@ -40,8 +40,10 @@ extern const struct mt_command mt_object_command;
 extern const struct mt_command mt_holds_command;
 extern const struct mt_command mt_who_holds_command;
 extern const struct mt_command mt_caches_command;
+extern const struct mt_command mt_path_command;
 extern const struct mt_command mt_threads_command;
 extern const struct mt_command mt_audit_command;
+extern const struct mt_command mt_summary_command;
 extern const struct mt_command mt_help_command;
 
 /* In the order of the help. */

@@ -415,6 +415,15 @@ static bool ends_with(const char *text, size_t length, const char *end) {
     return length > size && memcmp(text + length - size, end, size) == 0;
 }
 
+/* Is there a process or a core at all, whether it can be read or not? */
+static bool has_subject(struct mt_session *session) {
+    struct mt_host_description description;
+    struct mt_error *error = mt_session_describe(session, &description);
+    bool has = !error && description.kind != MT_HOST_NONE;
+    mt_error_destroy(error);
+    return has;
+}
+
 /* Finds the command and its options. The form of the answer is set as far as it is known also when there is an error.
  */
 static struct mt_error *parse(struct mt_call *call, const char *line, char **ret_argument) {
@@ -422,7 +431,7 @@ static struct mt_error *parse(struct mt_call *call, const char *line, char **ret
     struct mt_error *error = NULL;
     line = mt_word_skip_blanks(line);
     if (*line == '\0')
-        call->command = &mt_help_command;
+        call->command = has_subject(call->session) ? &mt_summary_command : &mt_help_command;
     else
         error = mt_command_find(line, &call->command, &rest);
     if (error) {

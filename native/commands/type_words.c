@@ -35,6 +35,8 @@ static struct mt_error *unknown_type(const struct mt_types *types, const uint32_
     bool exists = false;
     for (size_t i = 0; i < types->list.length; i++)
         exists |= mt_type_is_called(mt_types_at(types, (uint32_t)i), word);
+    if (strstr(word, " -"))
+        return mt_error_create(MT_ERROR_USAGE, "`%s` is no type's name: options come before it", word);
     if (exists)
         return mt_error_create(MT_ERROR_NOT_FOUND, "no instance of `%s` is alive", word);
     if (nearest)

@@ -97,8 +97,9 @@ void mt_emit_stack(struct mt_emitter *emitter, const char *key, const struct mt_
     mt_emit_end(emitter, ']');
 }
 
-/* Appends `line` to the body, broken at blanks where it is longer than the width. */
-static void append_wrapped(struct mt_emitter *emitter, const char *line) {
+/* Appends `line` to the body, broken at blanks where it is longer than the width; `continuation` begins further lines.
+ */
+static void append_wrapped(struct mt_emitter *emitter, const char *line, const char *continuation) {
     size_t indent = 0;
     while (emitter->width > 0 && indent + mt_text_columns(line) > emitter->width) {
         size_t best = 0, columns = indent;
@@ -113,8 +114,9 @@ static void append_wrapped(struct mt_emitter *emitter, const char *line) {
         if (best == 0)
             break;
         mt_strbuf_append_bytes(&emitter->body, line, best);
-        mt_strbuf_append(&emitter->body, "\n" CONTINUATION);
-        indent = strlen(CONTINUATION);
+        mt_strbuf_append_char(&emitter->body, '\n');
+        mt_strbuf_append(&emitter->body, continuation);
+        indent = strlen(continuation);
         line += best + strspn(line + best, " ");
     }
     mt_strbuf_append(&emitter->body, line);
@@ -131,7 +133,7 @@ void mt_emit_line(struct mt_emitter *emitter, const char *format, ...) {
     va_end(arguments);
     if (line.data)
         mt_text_escape(&escaped, line.data);
-    append_wrapped(emitter, escaped.data ? escaped.data : "");
+    append_wrapped(emitter, escaped.data ? escaped.data : "", CONTINUATION);
     emitter->body.failed |= line.failed || escaped.failed;
     mt_strbuf_deinit(&line);
     mt_strbuf_deinit(&escaped);
@@ -475,7 +477,7 @@ static void append_cell(struct mt_emitter *emitter, struct mt_strbuf *line, cons
 }
 
 static void append_below(struct mt_emitter *emitter, struct mt_strbuf *line) {
-    append_wrapped(emitter, line->data ? line->data : "");
+    append_wrapped(emitter, line->data ? line->data : "", BELOW);
     line->length = 0;
 }
 
