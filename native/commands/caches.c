@@ -158,15 +158,20 @@ static struct mt_error *append_maker(const struct answer *answer, const struct m
 
 /* --- remarks ------------------------------------------------------------------------------------------------------ */
 
-static void append_method(const struct mt_cache_row *row, struct mt_strbuf *out) {
-    mt_strbuf_append(out, "caches a method: every key holds `self`");
-    if (row->kept_instances.length == 0)
+/* Appends "; 1,500 Algorithms live only through it". */
+static void append_living(const mt_cache_instances_list *list, const char *through, struct mt_strbuf *out) {
+    if (list->length == 0)
         return;
     mt_strbuf_append(out, "; ");
-    append_instances(&row->kept_instances, out);
-    mt_strbuf_append(out, row->kept_instances.length == 1 && row->kept_instances.data[0].count == 1
-                              ? " lives only through it"
-                              : " live only through it");
+    append_instances(list, out);
+    mt_strbuf_append(out, list->length == 1 && list->data[0].count == 1 ? " lives" : " live");
+    mt_strbuf_append(out, through);
+}
+
+static void append_method(const struct mt_cache_row *row, struct mt_strbuf *out) {
+    mt_strbuf_append(out, "caches a method: every key holds `self`");
+    append_living(&row->kept_instances, " only through it", out);
+    append_living(&row->shared_instances, " only through it and other caches", out);
 }
 
 /* A cache around a bound method holds the instance, which usually holds the cache. */
@@ -257,6 +262,7 @@ static void emit_members(const struct answer *answer, const struct mt_cache_row 
     mt_emit_unsigned(emitter, "objects_held", row->kept.objects);
     mt_emit_boolean(emitter, "method", row->caches_method);
     emit_instances(emitter, "kept_alive", &row->kept_instances);
+    emit_instances(emitter, "kept_alive_jointly", &row->shared_instances);
     emit_instances(emitter, "instances", &row->instances);
     if (row->waiting.caches > 0)
         emit_waiting(emitter, &row->waiting);

@@ -16,6 +16,7 @@
 /* Steps of one expression: Python's parsers take no more than 100 nested parentheses, and a step may need two. A longer
  * way begins in its middle, at an object that the collector knows. */
 #define MOST_STEPS 32
+#define MOST_BASES 256 /* a chain of tp_base */
 /* PyMappingMethods (Include/cpython/object.h): {mp_length, mp_subscript, mp_ass_subscript}. */
 enum { MP_SUBSCRIPT = 8 };
 
@@ -40,7 +41,7 @@ static const char *text_of(const struct writer *writer) {
 }
 
 static void give_up(struct writer *writer) {
-    writer->text.length = 0;
+    mt_strbuf_deinit(&writer->text);
 }
 
 static bool is_known(const struct writer *writer) {
@@ -327,6 +328,11 @@ static bool take_key(struct writer *writer, const struct step *step) {
 
 /* --- attributes --------------------------------------------------------------------------------------------------- */
 
+/* Metaclasses of C types, as ctypes has them, are no kind of their own. */
+static bool is_class(struct mt_python *python, const struct mt_type *type) {
+    return type->kind == MT_KIND_TYPE || mt_type_derives(python->types, type, python->type_type);
+}
+
 /* Does this link lead to the dict of a module, a class or an instance? */
 static bool is_namespace(struct mt_python *python, const struct step *step) {
     if (mt_link_is_namespace(step->link))
@@ -335,15 +341,30 @@ static bool is_namespace(struct mt_python *python, const struct step *step) {
            word_at(python, step->parent, (uint64_t)step->type->dict_offset) == step->child;
 }
 
+/* Has a class, or one that it derives from, a `__dict__` for its instances? Those of C may hide it. */
+static bool shows_dict(struct mt_python *python, const struct mt_type *type) {
+    for (unsigned i = 0; type && i < MOST_BASES; i++) {
+        uint64_t dict = mt_type_dict(python->types, type);
+        if (dict && mt_dict_get(python, dict, "__dict__") != 0)
+            return true;
+        type = type->base ? mt_types_get(python->types, type->base) : NULL;
+    }
+    return false;
+}
+
 /* From `x` to `vars(x)`: a dict, of a class a proxy of it. */
-static void take_vars(struct writer *writer, const struct mt_type *type) {
-    if (type->kind == MT_KIND_MODULE || type->kind == MT_KIND_TYPE || mt_looks_up_plainly(writer->python, type)) {
+static bool take_vars(struct writer *writer, const struct mt_type *type) {
+    struct mt_python *python = writer->python;
+    if (!shows_dict(python, type))
+        return false;
+    if (type->kind == MT_KIND_MODULE || is_class(python, type) || mt_looks_up_plainly(python, type)) {
         wrap(writer, "vars(");
         mt_strbuf_append_char(&writer->text, ')');
     } else {
         wrap(writer, "object.__getattribute__(");
         mt_strbuf_append(&writer->text, ", '__dict__')");
     }
+    return true;
 }
 
 /* 3.15: to look up a global may import. */
@@ -354,14 +375,11 @@ static bool is_lazy_import(struct mt_python *python, uint64_t object) {
 
 /* Is `x.name`, where x's namespace has `value` under that name, that very object? */
 static bool is_attribute(struct mt_python *python, const struct mt_type *type, const char *name, uint64_t value) {
-    switch (type->kind) {
-    case MT_KIND_TYPE:
+    if (is_class(python, type))
         return mt_class_attribute_is_plain(python, type, value);
-    case MT_KIND_MODULE:
+    if (type->kind == MT_KIND_MODULE)
         return type->is_exact && !is_lazy_import(python, value);
-    default:
-        return mt_attribute_is_own(python, type, name);
-    }
+    return mt_attribute_is_own(python, type, name);
 }
 
 static bool take_name(struct writer *writer, const struct mt_type *type, uint64_t name, uint64_t value) {
@@ -381,9 +399,8 @@ static bool take_of_namespace(struct writer *writer, const struct step *step, ui
     bool is_name = of_key && of_key->kind == MT_KIND_STR;
     if (take_name(writer, step->type, key, value))
         return true;
-    take_vars(writer, step->type);
     struct asked asked = {.dict = dict, .plain_subscript = true};
-    return take_value(writer, &asked, key, is_name, value);
+    return take_vars(writer, step->type) && take_value(writer, &asked, key, is_name, value);
 }
 
 static unsigned take_namespace(struct writer *writer, const struct step *step) {
@@ -392,8 +409,9 @@ static unsigned take_namespace(struct writer *writer, const struct step *step) {
                                  writer->census->addresses[step->after->object])
                    ? 2
                    : 0;
-    take_vars(writer, step->type);
-    if (step->type->kind == MT_KIND_TYPE) {
+    if (!take_vars(writer, step->type))
+        return 0;
+    if (is_class(writer->python, step->type)) {
         wrap(writer, "gc.get_referents(");
         mt_strbuf_append(&writer->text, ")[0]");
     }
@@ -413,11 +431,10 @@ static bool take_attribute(struct writer *writer, const struct step *step) {
     }
     if (take_name(writer, step->type, link->name, step->child))
         return true;
-    bool is_written = mt_literal_append(writer->python, link->name, &name) && name.data;
-    if (is_written) {
-        take_vars(writer, step->type);
+    bool is_written =
+        mt_literal_append(writer->python, link->name, &name) && name.data && take_vars(writer, step->type);
+    if (is_written)
         mt_strbuf_printf(&writer->text, "[%s]", name.data);
-    }
     mt_strbuf_deinit(&name);
     return is_written;
 }
@@ -450,16 +467,18 @@ static bool take_field(struct writer *writer, const struct step *step) {
 
 /* --- what the collector sees -------------------------------------------------------------------------------------- */
 
-/* References that tp_traverse leaves out: names, and those of static types. */
+/* Does the collector see this reference? Names and other text of C types, which can't be part of a cycle, are left out
+ * by many a tp_traverse, and elements of an lru_cache by its. */
 static bool is_traversed(struct mt_python *python, const struct step *step) {
-    static const char *const hidden[] = {"key", "ht_name", "ht_qualname", "ht_slots", "tp_subclasses"};
-    if (!mt_object_has_gc(python, step->parent, step->type) ||
+    const struct mt_type *child = mt_object_type(python, step->child);
+    bool is_field = step->link->form == MT_LINK_TEXT && step->type->kind != MT_KIND_LRU_CACHE;
+    if (!child || !mt_object_has_gc(python, step->parent, step->type) ||
         word_at(python, step->type->address, MT_OFFSET(python, PyTypeObject, tp_traverse)) == 0)
         return false;
-    for (size_t i = 0; i < sizeof hidden / sizeof hidden[0]; i++)
-        if (is_text(step->link, hidden[i]))
-            return false;
-    return true;
+    if (step->type->kind == MT_KIND_LRU_CACHE && child->kind == MT_KIND_LRU_ELEMENT)
+        return false;
+    return !(is_field && (child->kind == MT_KIND_STR || child->kind == MT_KIND_BYTES)) && !is_text(step->link, "key") &&
+           !is_text(step->link, "ht_slots") && !is_text(step->link, "tp_subclasses");
 }
 
 static bool take_referent(struct writer *writer, const struct step *step) {
@@ -526,9 +545,11 @@ static unsigned take_step(struct writer *writer, uint32_t parent, size_t index) 
         .link = &here->link,
         .after = index + 1 < writer->path->steps.length ? here + 1 : NULL,
     };
+    if (here->is_guess)
+        return 0;
     MT_AUTO_FREE char *before = strdup(text_of(writer));
-    unsigned taken = here->is_guess || !before ? 0 : take_cached(writer, &step);
-    if (taken == 0 && before && !here->is_guess)
+    unsigned taken = before ? take_cached(writer, &step) : 0;
+    if (taken == 0 && before)
         taken = take_link(writer, &step);
     if (taken == 0 && before) {
         set(writer, before);
@@ -549,8 +570,7 @@ static bool take_global(struct writer *writer, const struct mt_path_end *end) {
     uint64_t object = writer->census->addresses[first->object];
     if (first->link.form == MT_LINK_KEY)
         return take_of_namespace(writer, &step, dict, first->link.name, object);
-    take_vars(writer, step.type);
-    return take_by_position(writer, &asked, object, "keys", object);
+    return take_vars(writer, step.type) && take_by_position(writer, &asked, object, "keys", object);
 }
 
 /* The beginning; returns how many steps it covers, 0: Python has no name for this root. */

@@ -118,6 +118,10 @@ static const struct type_field {
     {"re.Match", "pattern", "re"},
     {"datetime.datetime", "tzinfo", "tzinfo"},
     {"datetime.time", "tzinfo", "tzinfo"},
+    {"typing.TypeVar", "name", "__name__"},
+    {"typing.ParamSpec", "name", "__name__"},
+    {"typing.TypeVarTuple", "name", "__name__"},
+    {"typing.TypeAliasType", "name", "__name__"},
 };
 
 static uint64_t type_word(struct mt_python *python, uint64_t type, uint64_t offset) {

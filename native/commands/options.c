@@ -177,6 +177,7 @@ static struct mt_error *apply(const struct option *option, const char *value, st
         return parse_frame_number(option->name, value, &result->frame);
     case MT_OPTION_DEEP:
     case MT_OPTION_EXCLUSIVE:
+    case MT_OPTION_ALL_ROOTS:
     case MT_OPTION_NO_VALUES:
     case MT_OPTION_JSON:
         break;

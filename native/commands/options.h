@@ -24,9 +24,9 @@ enum mt_option {
     MT_OPTION_TYPE = 1 << 6,
     MT_OPTION_THREAD = 1 << 7,
     MT_OPTION_FRAME = 1 << 8,
-    MT_OPTION_ALL_ROOTS = 1 << 9,
     MT_OPTION_DEEP = 1 << 9,
     MT_OPTION_EXCLUSIVE = 1 << 10,
+    MT_OPTION_ALL_ROOTS = 1 << 11,
 };
 
 struct mt_options {

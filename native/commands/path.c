@@ -1,6 +1,6 @@
 #include "commands/command.h"
 
-#include <inttypes.h>
+#include <string.h>
 
 #include "commands/expression.h"
 #include "commands/holder_words.h"
@@ -102,49 +102,80 @@ static void append_object(const struct answer *answer, uint32_t object, struct m
         mt_strbuf_printf(out, " %s", type->name);
 }
 
+/* A way as it is written, line after line. */
+struct way {
+    struct mt_strbuf text;
+    size_t column;
+    unsigned width; /* 0: any */
+};
+
+/* Appends a piece that is not broken. */
+static void append_piece(struct way *way, const char *piece) {
+    struct mt_strbuf escaped = MT_STRBUF_INIT;
+    mt_text_escape(&escaped, piece);
+    size_t columns = mt_text_columns(text_of(&escaped));
+    if (way->width > 0 && way->column > strlen(INDENT) && way->column + columns > way->width) {
+        mt_strbuf_append(&way->text, "\n" INDENT " ");
+        way->column = strlen(INDENT " ");
+    }
+    mt_strbuf_append(&way->text, text_of(&escaped));
+    way->column += columns;
+    mt_strbuf_deinit(&escaped);
+}
+
 /* Appends " -> .sinks list"; returns how many steps that were. */
-static size_t append_step(const struct answer *answer, const struct mt_path *path, size_t index,
-                          struct mt_strbuf *out) {
+static size_t append_step(const struct answer *answer, const struct mt_path *path, size_t index, struct way *way) {
     struct mt_python *python = answer->graph->census->python;
     const struct mt_path_step *steps = path->steps.data, *step = &steps[index];
     struct mt_link link = step->link;
+    struct mt_strbuf piece = MT_STRBUF_INIT;
     size_t taken = 1;
     if (index > 0 && index + 1 < path->steps.length && is_attribute(python, step, step + 1)) {
         link = (struct mt_link){.form = MT_LINK_ATTRIBUTE, .name = steps[index + 1].link.name};
         step++;
         taken = 2;
     }
-    mt_strbuf_append(out, " -> ");
-    mt_holder_link(answer->call, python, &link, out);
-    append_object(answer, step->object, out);
+    mt_strbuf_append(&piece, " -> ");
+    mt_holder_link(answer->call, python, &link, &piece);
+    append_object(answer, step->object, &piece);
+    append_piece(way, text_of(&piece));
+    mt_strbuf_deinit(&piece);
     return taken;
 }
 
+/* What stands in front of the first arrow: "module app", or the variable or other root and what it holds. */
+static void append_beginning(const struct answer *answer, const struct row *row, struct way *way) {
+    const struct mt_path_step *first = &row->path.steps.data[0];
+    struct mt_strbuf piece = MT_STRBUF_INIT;
+    if (row->end->form == MT_PATH_GLOBAL) {
+        mt_strbuf_append(&piece, text_of(&row->name.text));
+    } else {
+        if (first->link.form == MT_LINK_NAMED)
+            mt_str_append(answer->graph->census->python, first->link.name, SIZE_MAX, &piece);
+        else
+            mt_strbuf_append(&piece, "it ->");
+        append_object(answer, first->object, &piece);
+    }
+    append_piece(way, text_of(&piece));
+    mt_strbuf_deinit(&piece);
+}
+
 /* "module app -> ['CTX'] Context -> .sinks list -> [0] Sink". What is in the middle of a long way is counted. */
-static void append_way(const struct answer *answer, const struct row *row, struct mt_strbuf *out) {
+static void append_way(const struct answer *answer, const struct row *row, struct way *way) {
     const struct mt_path *path = &row->path;
     size_t count = path->steps.length, hidden = count > MOST_SHOWN ? count - MOST_SHOWN : 0;
-    bool is_variable = row->end->root && path->steps.data[0].link.form == MT_LINK_NAMED;
-    size_t at = 0;
-    if (row->end->form == MT_PATH_GLOBAL) {
-        mt_strbuf_append(out, text_of(&row->name.text));
-    } else {
-        /* The root's name tells its link. */
-        mt_strbuf_append(out, is_variable ? "`" : "");
-        if (is_variable)
-            mt_str_append(answer->graph->census->python, path->steps.data[0].link.name, SIZE_MAX, out);
-        mt_strbuf_append(out, is_variable ? "`" : "it holds");
-        append_object(answer, path->steps.data[0].object, out);
-        at = 1;
-    }
+    size_t at = row->end->form == MT_PATH_GLOBAL ? 0 : 1;
+    append_beginning(answer, row, way);
     while (at < count) {
-        if (hidden > 0 && at >= MOST_SHOWN / 2 && at < MOST_SHOWN / 2 + hidden) {
-            size_t skipped = MOST_SHOWN / 2 + hidden - at;
-            mt_strbuf_append(out, " -> ");
-            mt_words_counted(out, skipped, "more", "more");
-            at += skipped;
+        if (at < MOST_SHOWN / 2 || at >= MOST_SHOWN / 2 + hidden) {
+            at += append_step(answer, path, at, way);
         } else {
-            at += append_step(answer, path, at, out);
+            struct mt_strbuf piece = MT_STRBUF_INIT;
+            mt_strbuf_append(&piece, " -> ");
+            mt_words_counted(&piece, MOST_SHOWN / 2 + hidden - at, "more", "more");
+            append_piece(way, text_of(&piece));
+            mt_strbuf_deinit(&piece);
+            at = MOST_SHOWN / 2 + hidden;
         }
     }
 }
@@ -152,12 +183,20 @@ static void append_way(const struct answer *answer, const struct row *row, struc
 /* --- text --------------------------------------------------------------------------------------------------------- */
 
 /* A line that is to be copied: neither broken nor cut, however wide the screen is. */
-static void emit_whole_line(struct mt_emitter *emitter, const char *before, const char *text) {
-    if (emitter->json)
-        return;
+static void emit_expression(struct mt_emitter *emitter, const char *before, const char *expression) {
     mt_strbuf_append(&emitter->body, before);
-    mt_text_escape(&emitter->body, text);
+    mt_text_escape(&emitter->body, expression);
     mt_strbuf_append_char(&emitter->body, '\n');
+}
+
+static void emit_way(const struct answer *answer, const struct row *row) {
+    struct mt_emitter *emitter = &answer->call->emitter;
+    struct way way = {.column = strlen(INDENT), .width = emitter->width};
+    append_way(answer, row, &way);
+    mt_strbuf_append(&emitter->body, INDENT);
+    mt_strbuf_append(&emitter->body, text_of(&way.text));
+    mt_strbuf_append_char(&emitter->body, '\n');
+    mt_strbuf_deinit(&way.text);
 }
 
 static void emit_text(const struct answer *answer, const struct row *row, size_t number) {
@@ -166,20 +205,17 @@ static void emit_text(const struct answer *answer, const struct row *row, size_t
     bool is_global = row->end->form == MT_PATH_GLOBAL, has_expression = row->expression.length > 0;
     mt_strbuf_printf(&line, "%3zu  ", number);
     if (is_global && has_expression) {
-        emit_whole_line(emitter, text_of(&line), row->expression.data);
+        emit_expression(emitter, text_of(&line), row->expression.data);
     } else {
         mt_strbuf_append(&line, text_of(&row->name.text));
         if (row->name.place.length > 0)
             mt_strbuf_printf(&line, "  %s", row->name.place.data);
         mt_emit_line(emitter, "%s", text_of(&line));
     }
-    line.length = 0;
-    mt_strbuf_append(&line, INDENT);
-    append_way(answer, row, &line);
     if (is_global || row->path.steps.length > 1)
-        mt_emit_line(emitter, "%s", text_of(&line));
+        emit_way(answer, row);
     if (!is_global && has_expression)
-        emit_whole_line(emitter, INDENT, row->expression.data);
+        emit_expression(emitter, INDENT, row->expression.data);
     mt_strbuf_deinit(&line);
 }
 

@@ -25,6 +25,8 @@
 #define SMALL (16u << 20)
 /* A keeper of at least this part of all that is resident is the verdict's own. */
 #define WORTH_NAMING 4
+/* Garbage of at least this part of the objects: a little there always is. */
+#define WORTH_TELLING 100
 #define LONGEST_PATH 4096 /* bytes of the program's path */
 #define LONGEST_TITLE 40  /* columns of its name */
 
@@ -344,7 +346,7 @@ static void emit_headline(const struct summary *summary) {
     if (info->kind == MT_TARGET_CORE)
         mt_strbuf_append(&line, "core of ");
     append_title(summary, &line);
-    if (info->pid > 0)
+    if (info->pid > 0 && info->kind != MT_TARGET_CORE)
         mt_strbuf_printf(&line, " (pid %d)", (int)info->pid);
     mt_strbuf_append(&line, ", ");
     mt_text_size(&line, summary->map->resident);
@@ -370,7 +372,7 @@ static const char *part_name(enum mt_memory_part part) {
 static void append_objects(const struct summary *summary, struct mt_strbuf *out) {
     mt_words_counted(out, summary->graph->census->count, "object of ", "objects of ");
     mt_words_counted(out, summary->all_types, "type", "types");
-    if (summary->keepers.garbage_objects > 0) {
+    if (summary->garbage > summary->held / WORTH_TELLING) {
         mt_strbuf_append(out, "; ");
         mt_text_size(out, summary->garbage);
         mt_strbuf_append(out, " of it garbage");
@@ -494,7 +496,7 @@ static void emit_keeper_line(struct summary *summary, const char *name, const ch
     }
     mt_strbuf_printf(&line, "%s%s%s, ", name, place[0] != '\0' ? "  " : "", place);
     mt_text_size(&line, keeper->bytes);
-    mt_strbuf_append(&line, " in ");
+    mt_strbuf_append(&line, ", ");
     mt_words_counted(&line, keeper->objects, "object", "objects");
     mt_emit_line(&summary->call->emitter, "%s", text_of(&line));
     mt_strbuf_deinit(&line);

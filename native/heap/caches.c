@@ -190,8 +190,10 @@ static bool take_key(void *context, uint64_t key, uint64_t value, uint64_t index
     if (type != keys->last && !mt_cache_derives(search->python, type, keys->class))
         return !keys->error;
     keys->last = type;
-    if (!keys->error && mt_holdings_keeps(keys->holdings, keys->number, self) &&
-        !count_instance(&keys->row->kept_instances, type))
+    mt_cache_instances_list *list = mt_holdings_keeps(keys->holdings, keys->number, self) ? &keys->row->kept_instances
+                                    : mt_holdings_keep_jointly(keys->holdings, self)      ? &keys->row->shared_instances
+                                                                                          : NULL;
+    if (!keys->error && list && !count_instance(list, type))
         keys->error = &mt_error_no_memory;
     return !keys->error;
 }
@@ -210,6 +212,7 @@ static struct mt_error *count_kept(struct mt_cache_search *search, const struct 
     mt_dict_visit(search->python, search->census->addresses[cache->dict], take_key, &keys);
     mt_marks_deinit(&keys.seen);
     sort_instances(&row->kept_instances);
+    sort_instances(&row->shared_instances);
     return keys.error;
 }
 
@@ -316,6 +319,7 @@ static bool is_listed(struct mt_cache_search *search, const struct mt_cache_row 
 
 static void row_deinit(struct mt_cache_row *row) {
     mt_vector_deinit(&row->kept_instances);
+    mt_vector_deinit(&row->shared_instances);
     mt_vector_deinit(&row->instances);
     mt_vector_deinit(&row->waiting.instances);
 }
@@ -362,11 +366,29 @@ static void sort_rows(struct mt_caches *found) {
 
 /* --- all ---------------------------------------------------------------------------------------------------------- */
 
+/* Caches of functions, of which is asked what they keep together. False: that is what one of them keeps alone. */
+static bool choose_joint(const struct mt_caches *found, bool *joint) {
+    size_t count = 0;
+    for (size_t i = 0; i < found->rows.length; i++) {
+        joint[i] = is_lru(found->rows.data[i].kind);
+        count += joint[i] && found->rows.data[i].entries > 0;
+    }
+    return count > 1;
+}
+
 static struct mt_error *measure(struct mt_cache_search *search, const mt_holding_source_list *sources) {
     struct mt_caches *found = &search->found;
     struct mt_holdings holdings;
-    struct mt_error *error = mt_holdings_find(search->graph, sources->data, sources->length,
-                                              (uint32_t)found->rows.length, takes, search, search->watch, &holdings);
+    MT_AUTO_FREE bool *joint = calloc(found->rows.length + 1, sizeof *joint);
+    if (!joint)
+        return &mt_error_no_memory;
+    struct mt_holding_question question = {.sources = sources->data,
+                                           .source_count = sources->length,
+                                           .group_count = (uint32_t)found->rows.length,
+                                           .takes = takes,
+                                           .context = search,
+                                           .joint = choose_joint(found, joint) ? joint : NULL};
+    struct mt_error *error = mt_holdings_find(search->graph, &question, search->watch, &holdings);
     if (error)
         return error;
     take_kept(search, &holdings);

@@ -64,12 +64,13 @@ struct mt_cache_row {
     uint32_t cache; /* the first, into mt_caches.caches */
     uint64_t count; /* caches */
     uint64_t entries, hits, misses;
-    int64_t maxsize;                        /* the largest; MT_CACHE_UNBOUNDED */
-    bool caches_method;                     /* it is an attribute of a class: its keys begin with `self` */
-    struct mt_reach_sum kept;               /* what its entries alone keep alive, and the tables that they stand in */
-    mt_cache_instances_list kept_instances; /* of its class, first arguments of its keys, which it alone keeps alive;
-                                               the most first */
-    mt_cache_instances_list instances;      /* alive, whose bound methods it caches */
+    int64_t maxsize;                          /* the largest; MT_CACHE_UNBOUNDED */
+    bool caches_method;                       /* it is an attribute of a class: its keys begin with `self` */
+    struct mt_reach_sum kept;                 /* what its entries alone keep alive, and the tables that they stand in */
+    mt_cache_instances_list kept_instances;   /* of its class, first arguments of its keys, which it alone keeps alive;
+                                                 the most first */
+    mt_cache_instances_list shared_instances; /* likewise, but it and other caches keep them, only together */
+    mt_cache_instances_list instances;        /* alive, whose bound methods it caches */
     struct mt_cache_waiting waiting;
     bool is_part; /* another row alone keeps it alive, and has its bytes too */
 };

@@ -28,12 +28,8 @@ struct search {
 
 /* --- the graph ---------------------------------------------------------------------------------------------------- */
 
-struct targets {
-    const uint32_t *data;
-    uint32_t count;
-};
-
-static struct targets own_targets(const struct mt_flow *flow, uint32_t node, bool *ret_found) {
+/* Of a node that has targets of its own; NULL: it has none. */
+static const struct mt_flow_node *find_own(const struct mt_flow *flow, uint32_t node) {
     size_t low = 0, high = flow->own_count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
@@ -42,20 +38,17 @@ static struct targets own_targets(const struct mt_flow *flow, uint32_t node, boo
         else
             high = middle;
     }
-    *ret_found = low < flow->own_count && flow->own[low].node == node;
-    if (!*ret_found)
-        return (struct targets){0};
-    return (struct targets){flow->own_targets + flow->own[low].first, flow->own[low + 1].first - flow->own[low].first};
+    return low < flow->own_count && flow->own[low].node == node ? &flow->own[low] : NULL;
 }
 
-static struct targets targets_of(const struct mt_flow *flow, uint32_t node) {
-    if (flow->own_count > 0 && node >= flow->own[0].node) {
-        bool found;
-        struct targets own = own_targets(flow, node, &found);
-        if (found || node >= flow->common)
-            return own;
+const uint32_t *mt_flow_targets(const struct mt_flow *flow, uint32_t node, uint32_t *ret_count) {
+    const struct mt_flow_node *own = flow->own_count > 0 && node >= flow->own[0].node ? find_own(flow, node) : NULL;
+    if (own) {
+        *ret_count = own[1].first - own->first;
+        return flow->own_targets + own->first;
     }
-    return (struct targets){flow->targets + flow->first[node], flow->first[node + 1] - flow->first[node]};
+    *ret_count = node < flow->common ? flow->first[node + 1] - flow->first[node] : 0;
+    return node < flow->common ? flow->targets + flow->first[node] : NULL;
 }
 
 /* --- the search --------------------------------------------------------------------------------------------------- */
@@ -64,7 +57,8 @@ static struct targets targets_of(const struct mt_flow *flow, uint32_t node) {
 struct visit {
     uint32_t number;
     uint32_t next;
-    struct targets targets;
+    uint32_t count;
+    const uint32_t *targets;
 };
 
 struct visits {
@@ -78,8 +72,9 @@ static bool enter(struct search *search, struct visits *visits, uint32_t node, u
     search->number[node] = number;
     search->order[number] = node;
     search->ancestor[number] = parent;
-    struct targets targets = targets_of(search->flow, node);
-    return targets.count == 0 || mt_vector_push(&visits->list, ((struct visit){number, 0, targets}));
+    struct visit visit = {.number = number};
+    visit.targets = mt_flow_targets(search->flow, node, &visit.count);
+    return visit.count == 0 || mt_vector_push(&visits->list, visit);
 }
 
 static struct mt_error *search_from(struct search *search, struct visits *visits, uint32_t root) {
@@ -90,11 +85,11 @@ static struct mt_error *search_from(struct search *search, struct visits *visits
         if (error)
             return error;
         struct visit *visit = &visits->list.data[visits->list.length - 1];
-        if (visit->next == visit->targets.count) {
+        if (visit->next == visit->count) {
             visits->list.length--;
             continue;
         }
-        uint32_t node = visit->targets.data[visit->next++];
+        uint32_t node = visit->targets[visit->next++];
         if (!enter(search, visits, node, visit->number))
             return &mt_error_no_memory;
     }
@@ -129,9 +124,10 @@ static struct mt_error *turn_around(struct search *search) {
     if (!search->first)
         return &mt_error_no_memory;
     for (uint32_t i = 1; i <= reached; i++) {
-        struct targets targets = targets_of(search->flow, search->order[i]);
-        for (uint32_t k = 0; k < targets.count; k++) {
-            uint32_t target = search->number[targets.data[k]];
+        uint32_t count;
+        const uint32_t *targets = mt_flow_targets(search->flow, search->order[i], &count);
+        for (uint32_t k = 0; k < count; k++) {
+            uint32_t target = search->number[targets[k]];
             search->first[target + 1] += !is_detached(search, target);
         }
         struct mt_error *error = i % POLL_EVERY == 0 ? mt_watch_poll(search->watch, WHAT) : NULL;
@@ -145,9 +141,10 @@ static struct mt_error *turn_around(struct search *search) {
         return &mt_error_no_memory;
     /* Filling moves each start to its end, which is the next one's start. */
     for (uint32_t i = 1; i <= reached; i++) {
-        struct targets targets = targets_of(search->flow, search->order[i]);
-        for (uint32_t k = 0; k < targets.count; k++) {
-            uint32_t target = search->number[targets.data[k]];
+        uint32_t count;
+        const uint32_t *targets = mt_flow_targets(search->flow, search->order[i], &count);
+        for (uint32_t k = 0; k < count; k++) {
+            uint32_t target = search->number[targets[k]];
             if (!is_detached(search, target))
                 search->sources[search->first[target]++] = i;
         }

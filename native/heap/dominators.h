@@ -32,6 +32,9 @@ struct mt_flow {
     size_t root_count;
 };
 
+/* The targets of a node. */
+const uint32_t *mt_flow_targets(const struct mt_flow *flow, uint32_t node, uint32_t *ret_count);
+
 #define MT_DOMINATOR_ROOTS UINT32_MAX           /* nothing but the roots themselves */
 #define MT_DOMINATOR_UNREACHED (UINT32_MAX - 1) /* no root leads there */
 

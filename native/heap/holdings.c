@@ -16,11 +16,7 @@ struct reference {
 struct build {
     struct mt_graph *graph;
     const struct mt_forward *forward;
-    const struct mt_holding_source *sources;
-    size_t source_count;
-    uint32_t group_count;
-    mt_holding_takes *takes;
-    void *context;
+    const struct mt_holding_question *question;
     struct mt_watch *watch;
     MT_VECTOR(struct mt_flow_node) own;
     MT_VECTOR(uint32_t) own_targets;
@@ -56,6 +52,7 @@ static bool lead_through(struct build *build, uint32_t group, uint32_t target) {
 static void take_edge(void *context, const struct mt_edge *edge) {
     struct build *build = context;
     const struct mt_forward *forward = build->forward;
+    const struct mt_holding_question *question = build->question;
     if (!mt_edge_keeps(build->type, edge))
         return;
     uint32_t target = mt_census_find(build->graph->census, edge->target);
@@ -63,9 +60,9 @@ static void take_edge(void *context, const struct mt_edge *edge) {
         return;
     build->at++;
     for (size_t i = build->first; i < build->end; i++) {
-        if (!build->takes(build->context, &build->sources[i], edge))
+        if (!question->takes(question->context, &question->sources[i], edge))
             continue;
-        build->failed |= !lead_through(build, build->sources[i].group, target);
+        build->failed |= !lead_through(build, question->sources[i].group, target);
         return;
     }
     build->failed |= !mt_vector_push(&build->own_targets, target);
@@ -86,10 +83,11 @@ static bool read_source(struct build *build) {
 }
 
 static struct mt_error *read_sources(struct build *build) {
-    for (size_t i = 0; i < build->source_count; i = build->end) {
-        build->object = build->sources[i].object;
+    const struct mt_holding_question *question = build->question;
+    for (size_t i = 0; i < question->source_count; i = build->end) {
+        build->object = question->sources[i].object;
         build->first = build->end = i;
-        while (build->end < build->source_count && build->sources[build->end].object == build->object)
+        while (build->end < question->source_count && question->sources[build->end].object == build->object)
             build->end++;
         struct mt_error *error = mt_watch_poll(build->watch, "reading what caches hold");
         if (error)
@@ -106,13 +104,13 @@ static struct mt_error *read_sources(struct build *build) {
 static bool add_groups(struct build *build) {
     uint32_t count = build->graph->census->count;
     size_t start = build->own_targets.length, total = start + build->references.length;
-    MT_AUTO_FREE uint32_t *next = calloc((size_t)build->group_count + 1, sizeof *next);
+    MT_AUTO_FREE uint32_t *next = calloc((size_t)build->question->group_count + 1, sizeof *next);
     if (!next || !mt_vector_reserve(&build->own_targets, total + 1))
         return false;
     for (size_t i = 0; i < build->references.length; i++)
         next[build->references.data[i].group + 1]++;
     next[0] = (uint32_t)start;
-    for (uint32_t group = 0; group < build->group_count; group++) {
+    for (uint32_t group = 0; group < build->question->group_count; group++) {
         if (!mt_vector_push(&build->own, ((struct mt_flow_node){count + group, next[group]})))
             return false;
         next[group + 1] += next[group];
@@ -128,7 +126,7 @@ static bool take_root(void *context, uint32_t object) {
     return mt_vector_push(&build->roots, object);
 }
 
-static struct mt_error *find_dominators(struct build *build, struct mt_dominators *ret) {
+static struct mt_error *make_flow(struct build *build, struct mt_flow *ret) {
     struct mt_error *error = mt_graph_forward(build->graph, build->watch, &build->forward);
     if (!error)
         error = read_sources(build);
@@ -140,8 +138,8 @@ static struct mt_error *find_dominators(struct build *build, struct mt_dominator
     if (error)
         return error;
     uint32_t count = build->graph->census->count;
-    struct mt_flow flow = {
-        .count = count + build->group_count,
+    *ret = (struct mt_flow){
+        .count = count + build->question->group_count,
         .common = count,
         .first = build->forward->first,
         .targets = build->forward->targets,
@@ -151,7 +149,55 @@ static struct mt_error *find_dominators(struct build *build, struct mt_dominator
         .roots = build->roots.data,
         .root_count = build->roots.length,
     };
-    return mt_dominators_find(&flow, build->watch, ret);
+    return NULL;
+}
+
+/* --- without the joint groups ------------------------------------------------------------------------------------- */
+
+struct otherwise {
+    const struct mt_flow *flow;
+    const bool *joint;
+    struct mt_marks marks; /* of nodes */
+    MT_VECTOR(uint32_t) stack;
+};
+
+static bool reach(struct otherwise *otherwise, uint32_t node) {
+    uint32_t common = otherwise->flow->common;
+    if (mt_marks_has(&otherwise->marks, node) || (node >= common && otherwise->joint[node - common]))
+        return true;
+    mt_marks_add(&otherwise->marks, node);
+    return mt_vector_push(&otherwise->stack, node);
+}
+
+static struct mt_error *follow(struct otherwise *otherwise, struct mt_watch *watch) {
+    for (uint64_t steps = 0; otherwise->stack.length > 0; steps++) {
+        struct mt_error *error = steps % POLL_EVERY == 0 ? mt_watch_poll(watch, "following references") : NULL;
+        if (error)
+            return error;
+        uint32_t count, node = otherwise->stack.data[--otherwise->stack.length];
+        const uint32_t *targets = mt_flow_targets(otherwise->flow, node, &count);
+        for (uint32_t i = 0; i < count; i++)
+            if (!reach(otherwise, targets[i]))
+                return &mt_error_no_memory;
+    }
+    return NULL;
+}
+
+static struct mt_error *mark_otherwise(const struct mt_flow *flow, const bool *joint, struct mt_watch *watch,
+                                       struct mt_marks *ret) {
+    struct otherwise otherwise = {.flow = flow, .joint = joint};
+    struct mt_error *error = mt_marks_init(&otherwise.marks, flow->count) ? NULL : &mt_error_no_memory;
+    for (size_t i = 0; i < flow->root_count && !error; i++)
+        if (!reach(&otherwise, flow->roots[i]))
+            error = &mt_error_no_memory;
+    if (!error)
+        error = follow(&otherwise, watch);
+    mt_vector_deinit(&otherwise.stack);
+    if (error)
+        mt_marks_deinit(&otherwise.marks);
+    else
+        *ret = otherwise.marks;
+    return error;
 }
 
 /* --- sums --------------------------------------------------------------------------------------------------------- */
@@ -180,53 +226,57 @@ static struct mt_error *add_up(struct build *build, const struct mt_dominators *
         struct mt_error *error = i % POLL_EVERY == 0 ? mt_watch_poll(build->watch, "adding up") : NULL;
         if (error)
             return error;
-        if (holdings->of[i] == MT_KEPT_OTHERWISE)
+        if (holdings->of[i] >= holdings->group_count)
             continue;
         struct mt_reach_sum one = {1, mt_object_total_size(census, i)};
-        add(holdings->of[i] == MT_KEPT_BY_NOBODY ? &holdings->waiting : &holdings->groups[holdings->of[i]].kept, &one);
+        add(&holdings->groups[holdings->of[i]].kept, &one);
     }
     /* From the inside out. */
     for (uint32_t i = dominators->reached; i-- > 0;) {
         if (dominators->order[i] < census->count)
             continue;
-        struct mt_holding *group = &holdings->groups[dominators->order[i] - census->count];
-        add(group->outer < build->group_count ? &holdings->groups[group->outer].kept : &holdings->together,
-            &group->kept);
+        const struct mt_holding *group = &holdings->groups[dominators->order[i] - census->count];
+        if (group->outer < holdings->group_count)
+            add(&holdings->groups[group->outer].kept, &group->kept);
     }
     return NULL;
 }
 
-struct mt_error *mt_holdings_find(struct mt_graph *graph, struct mt_holding_source *sources, size_t source_count,
-                                  uint32_t group_count, mt_holding_takes *takes, void *context, struct mt_watch *watch,
-                                  struct mt_holdings *ret) {
-    struct build build = {.graph = graph,
-                          .sources = sources,
-                          .source_count = source_count,
-                          .group_count = group_count,
-                          .takes = takes,
-                          .context = context,
-                          .watch = watch};
-    uint32_t count = graph->census->count;
-    struct mt_holdings holdings = {.group_count = group_count};
-    struct mt_dominators dominators = {0};
-    if (group_count >= MT_KEPT_BY_NOBODY - count)
+static struct mt_error *measure(struct build *build, const struct mt_flow *flow, struct mt_holdings *holdings) {
+    struct mt_dominators dominators;
+    uint32_t group_count = build->question->group_count;
+    struct mt_error *error = mt_dominators_find(flow, build->watch, &dominators);
+    if (error)
+        return error;
+    name_groups(&dominators, flow->common);
+    holdings->of = dominators.of;
+    holdings->group_count = group_count;
+    holdings->groups = calloc((size_t)group_count + 1, sizeof *holdings->groups);
+    for (uint32_t group = 0; holdings->groups && group < group_count; group++)
+        holdings->groups[group].outer = dominators.of[flow->common + group];
+    error = holdings->groups ? add_up(build, &dominators, holdings) : &mt_error_no_memory;
+    free(dominators.order);
+    return error;
+}
+
+struct mt_error *mt_holdings_find(struct mt_graph *graph, const struct mt_holding_question *question,
+                                  struct mt_watch *watch, struct mt_holdings *ret) {
+    struct build build = {.graph = graph, .question = question, .watch = watch};
+    struct mt_holdings holdings = {0};
+    struct mt_flow flow;
+    if (question->group_count >= MT_KEPT_BY_NOBODY - graph->census->count)
         return mt_error_create(MT_ERROR_UNSUPPORTED, "more than %u objects and caches", MT_KEPT_BY_NOBODY);
-    if (source_count > 0)
-        qsort(sources, source_count, sizeof *sources, by_object);
-    holdings.groups = calloc((size_t)group_count + 1, sizeof *holdings.groups);
-    struct mt_error *error = holdings.groups ? find_dominators(&build, &dominators) : &mt_error_no_memory;
+    if (question->source_count > 0)
+        qsort(question->sources, question->source_count, sizeof *question->sources, by_object);
+    struct mt_error *error = make_flow(&build, &flow);
+    if (!error)
+        error = measure(&build, &flow, &holdings);
+    if (!error && question->joint)
+        error = mark_otherwise(&flow, question->joint, watch, &holdings.otherwise);
     mt_vector_deinit(&build.own);
     mt_vector_deinit(&build.own_targets);
     mt_vector_deinit(&build.references);
     mt_vector_deinit(&build.roots);
-    if (!error) {
-        name_groups(&dominators, count);
-        holdings.of = dominators.of;
-        for (uint32_t group = 0; group < group_count; group++)
-            holdings.groups[group].outer = dominators.of[count + group];
-        error = add_up(&build, &dominators, &holdings);
-    }
-    free(dominators.order);
     if (error) {
         mt_holdings_deinit(&holdings);
         return error;
@@ -238,6 +288,7 @@ struct mt_error *mt_holdings_find(struct mt_graph *graph, struct mt_holding_sour
 void mt_holdings_deinit(struct mt_holdings *holdings) {
     free(holdings->of);
     free(holdings->groups);
+    mt_marks_deinit(&holdings->otherwise);
     *holdings = (struct mt_holdings){0};
 }
 
@@ -246,4 +297,9 @@ bool mt_holdings_keeps(const struct mt_holdings *holdings, uint32_t group, uint3
     while (holder != group && holder < holdings->group_count)
         holder = holdings->groups[holder].outer;
     return holder == group;
+}
+
+bool mt_holdings_keep_jointly(const struct mt_holdings *holdings, uint32_t object) {
+    return holdings->otherwise.words && holdings->of[object] != MT_KEPT_BY_NOBODY &&
+           !mt_marks_has(&holdings->otherwise, object);
 }

@@ -36,16 +36,24 @@ struct mt_holdings {
     uint32_t *of; /* of each object: the innermost group that alone keeps it alive, or one of the above */
     struct mt_holding *groups;
     uint32_t group_count;
-    struct mt_reach_sum together; /* what the groups keep, each alone */
-    struct mt_reach_sum waiting;  /* what waits for the collector */
+    struct mt_marks otherwise; /* what is alive without the joint groups; words NULL: there are none */
 };
 
-/* `sources`: in any order; they are sorted. Groups are numbered from 0 to group_count - 1. */
-struct mt_error *mt_holdings_find(struct mt_graph *graph, struct mt_holding_source *sources, size_t source_count,
-                                  uint32_t group_count, mt_holding_takes *takes, void *context, struct mt_watch *watch,
-                                  struct mt_holdings *ret);
+struct mt_holding_question {
+    struct mt_holding_source *sources; /* in any order; they are sorted */
+    size_t source_count;
+    uint32_t group_count; /* groups are numbered from 0 on */
+    mt_holding_takes *takes;
+    void *context;
+    const bool *joint; /* by group: is it one of those of which is asked what they keep together? NULL: none is */
+};
+
+struct mt_error *mt_holdings_find(struct mt_graph *graph, const struct mt_holding_question *question,
+                                  struct mt_watch *watch, struct mt_holdings *ret);
 void mt_holdings_deinit(struct mt_holdings *holdings);
 /* Does the group alone keep the object alive? */
 bool mt_holdings_keeps(const struct mt_holdings *holdings, uint32_t group, uint32_t object);
+/* Do the joint groups keep it alive, each alone or together? */
+bool mt_holdings_keep_jointly(const struct mt_holdings *holdings, uint32_t object);
 
 #endif

@@ -297,9 +297,16 @@ static struct use use_of(struct build *build, const struct mt_region *regions, s
     return use;
 }
 
+/* By its name, for cores that say nothing of code because they left it out. */
+static bool is_named_as_code(const struct build *build, const char *path) {
+    const char *executable = build->census->python->view->target->info.executable;
+    const char *suffix = strstr(path, ".so");
+    return (executable && strcmp(path, executable) == 0) || (suffix && (suffix[3] == '\0' || suffix[3] == '.'));
+}
+
 static struct mt_error *find_code(struct build *build, const struct mt_region *regions, size_t count) {
     for (size_t i = 0; i < count; i++)
-        if (regions[i].executable && is_file(&regions[i]) &&
+        if (is_file(&regions[i]) && (regions[i].executable || is_named_as_code(build, regions[i].path)) &&
             !mt_hash_map_find_or_insert(&build->code, (uintptr_t)regions[i].path, 0, NULL))
             return &mt_error_no_memory;
     return NULL;

@@ -226,6 +226,7 @@ static bool may_not_keep(enum mt_kind kind) {
     case MT_KIND_GENERATOR:
     case MT_KIND_COROUTINE:
     case MT_KIND_ASYNC_GENERATOR:
+    case MT_KIND_MODULE:
         return true;
     default:
         return false;

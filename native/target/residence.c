@@ -16,6 +16,7 @@
 #define PAGES_MAX (1u << 24)
 /* Documentation/admin-guide/mm/pagemap.rst: a word a page. */
 #define PAGEMAP_PRESENT (UINT64_C(1) << 63)
+#define PAGEMAP_EXCLUSIVE (UINT64_C(1) << 56)
 #define PAGEMAP_WORDS 4096u /* read at once */
 #define KILOBYTE 1024u
 
@@ -86,32 +87,49 @@ double mt_residence_in(const struct mt_residence *residence, uint64_t start, uin
 /* --- /proc ----------------------------------------------------------------------------------------------------------
  */
 
-/* The pages of a mapping of which only a part is in memory. False: the kernel does not say which. */
-static bool read_pages(int pagemap, struct mt_residence_region *region) {
-    uint64_t first = region->start / PAGE, count = (region->end - region->start) / PAGE, present = 0;
-    if (pagemap < 0 || count > PAGES_MAX)
-        return false;
-    MT_AUTO_FREE uint64_t *pages = calloc(count / 64 + 1, sizeof *pages);
-    for (uint64_t done = 0; pages && done < count;) {
+/* Bits of a mapping's pages, one each. */
+struct page_sets {
+    uint64_t *present;
+    uint64_t *exclusive; /* mapped here alone: neither shared after a fork nor the kernel's page of zeros */
+};
+
+static bool read_page_sets(int pagemap, uint64_t first, uint64_t count, struct page_sets *sets) {
+    for (uint64_t done = 0; done < count;) {
         uint64_t words[PAGEMAP_WORDS], wanted = count - done < PAGEMAP_WORDS ? count - done : PAGEMAP_WORDS;
         ssize_t got = pread(pagemap, words, wanted * sizeof *words, (off_t)((first + done) * sizeof *words));
         if (got < (ssize_t)sizeof *words)
             return false;
         size_t read = (size_t)got / sizeof *words;
-        for (size_t i = 0; i < read; i++)
-            if (words[i] & PAGEMAP_PRESENT)
-                pages[(done + i) / 64] |= UINT64_C(1) << (done + i) % 64;
+        for (size_t i = 0; i < read; i++) {
+            uint64_t bit = UINT64_C(1) << (done + i) % 64;
+            sets->present[(done + i) / 64] |= words[i] & PAGEMAP_PRESENT ? bit : 0;
+            sets->exclusive[(done + i) / 64] |= words[i] & PAGEMAP_EXCLUSIVE ? bit : 0;
+        }
         done += read;
     }
-    if (pages)
-        present = count_pages(pages, 0, count);
-    if (present == 0)
-        return false;
-    /* What was read and never written to is present as well: the kernel's page of zeros, which nobody pays for. */
-    region->share = (double)region->bytes / (double)(present * PAGE);
-    region->pages = pages;
-    pages = NULL;
     return true;
+}
+
+/* Which pages of a mapping are in memory, when only some are. What was read and never written to is present as well: it
+ * is the kernel's page of zeros, which nobody pays for. So the exclusive pages are the ones, if they are as many as
+ * there should be; else all that are present are, if need be each in part. */
+static void read_pages(int pagemap, struct mt_residence_region *region) {
+    uint64_t count = (region->end - region->start) / PAGE;
+    if (pagemap < 0 || count > PAGES_MAX)
+        return;
+    struct page_sets sets = {calloc(count / 64 + 1, sizeof(uint64_t)), calloc(count / 64 + 1, sizeof(uint64_t))};
+    if (sets.present && sets.exclusive && read_page_sets(pagemap, region->start / PAGE, count, &sets)) {
+        bool exactly = count_pages(sets.exclusive, 0, count) * PAGE == region->bytes;
+        uint64_t **chosen = exactly ? &sets.exclusive : &sets.present;
+        uint64_t pages = count_pages(*chosen, 0, count);
+        if (pages > 0) {
+            region->share = (double)region->bytes / (double)(pages * PAGE);
+            region->pages = *chosen;
+            *chosen = NULL;
+        }
+    }
+    free(sets.present);
+    free(sets.exclusive);
 }
 
 static bool add_region(struct mt_residence *residence, int pagemap, struct mt_residence_region region) {
@@ -174,6 +192,11 @@ struct mt_error *mt_residence_of_process(pid_t pid, pid_t tid, struct mt_residen
 /* --- targets --------------------------------------------------------------------------------------------------------
  */
 
+/* Debuggers write reservations, memory that nobody may access, as readable zeros. */
+static bool may_be_used(const struct mt_region *region) {
+    return region->writable || region->executable || (region->readable && region->path);
+}
+
 /* What a core holds of a mapping is its beginning. */
 struct mt_error *mt_residence_of_held(struct mt_target *target, struct mt_residence *ret) {
     const struct mt_region *regions;
@@ -183,8 +206,7 @@ struct mt_error *mt_residence_of_held(struct mt_target *target, struct mt_reside
     for (size_t i = 0; i < count && !error; i++) {
         struct mt_residence_region region = {
             .start = regions[i].start, .end = regions[i].start + regions[i].held, .share = 1, .bytes = regions[i].held};
-        bool counts = regions[i].held > 0 && (regions[i].readable || target->info.kind == MT_TARGET_CORE);
-        if (counts && !mt_vector_push(&residence.regions, region))
+        if (region.bytes > 0 && may_be_used(&regions[i]) && !mt_vector_push(&residence.regions, region))
             error = &mt_error_no_memory;
     }
     if (error)

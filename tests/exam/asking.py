@@ -12,7 +12,6 @@ from truth_file import Truth
 
 HERE = pathlib.Path(__file__).resolve().parent
 compared = collections.Counter()  # (what, interpreter) -> comparisons that were made
-MOST_LIVE_QUESTIONS = 20
 
 
 def require_commands(*names):
@@ -48,11 +47,12 @@ class Exam:
         self.core = core  # made when it is needed first
 
     def ask(self, questions):
-        """The answers to command lines, parsed, in their order. An error is an answer too: it has the key "error".
+        """The answers to command lines, parsed, in their order: of one session, in which the process stands still. An
+        error is an answer too: it has the key "error"."""
+        return self._answers(["--pid", str(self.truth.pid)], questions)
 
-        A few go to the process. For each of them it is stopped and its heap read anew, so more go to a core of it."""
-        if len(questions) <= MOST_LIVE_QUESTIONS:
-            return self._answers(["--pid", str(self.truth.pid)], questions)
+    def ask_core(self, questions):
+        """Likewise, of a core that gdb writes of the process."""
         if not self.core.exists():
             gcore(self.truth.pid, self.core)
         return self._answers(["--core", str(self.core)], questions)

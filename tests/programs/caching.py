@@ -1,13 +1,12 @@
-"""Caches of every kind. Says what it has as JSON, waits; at each line of input does what that asks for.
+"""Caches of every kind. Says as JSON what their counters say, and waits. At each line of input it empties the cache of that
+name ("": none), collects garbage, and says how many blocks of memory that has freed.
 
     caching.py [--python] SIZE     --python: functools as it is where its C parts are missing
-
-    clear NAME   empties that cache, and collects; says how many blocks of memory were freed
-    free NAME    lets go of that object, likewise; says of how many watched objects nothing is left
 """
 
 import gc
 import json
+import os
 import sys
 
 if "--python" in sys.argv:
@@ -21,9 +20,8 @@ SIZE = int(sys.argv[-1])
 gc.disable()
 
 
-class Order:
-    def __init__(self, number):
-        self.number = number
+INSTANCES = 30
+REGISTERED = 10_000
 
 
 class Service:
@@ -33,9 +31,17 @@ class Service:
     def price(self, number):
         return number + 1000.5
 
+
+class Twice:
+    """Two caches on methods: neither alone keeps the instances."""
+
     @functools.lru_cache(maxsize=100)
-    def name(self, number):
-        return "name %d" % number
+    def first(self, number):
+        return "first %d" % number
+
+    @functools.lru_cache(maxsize=100)
+    def second(self, number):
+        return "second %d" % number
 
 
 class Report:
@@ -93,12 +99,15 @@ class Registry:
 
 
 def fill():
-    services = [Service() for _ in range(30)]
+    services = [Service() for _ in range(INSTANCES)]
     for service in services:
         for number in range(SIZE):
             service.price(number + 0.5)
-        service.name(1)
     kept = services[::3]
+    for _ in range(INSTANCES):
+        twice = Twice()
+        twice.first(1)
+        twice.second(2)
     reports = [Report(number) for number in range(SIZE)] + [Special(number) for number in range(SIZE)]
     for report in reports[::2]:
         report.text
@@ -108,7 +117,8 @@ def fill():
             shares(number + 0.5)
         nests(number + 0.5)
         bounded(number, "text %d" % number)
-        registry["order %d" % number] = Order(number)
+    for number in range(REGISTERED):
+        registry["order %d" % number] = number + 0.5
     for number in range(4):
         Registry.pages[number] = bytes(1_000_000)
     waiting = [Bound() for _ in range(7)]
@@ -121,7 +131,7 @@ def fill():
 
 CLEAR = {
     "price": Service.price.cache_clear,
-    "name": Service.name.cache_clear,
+    "first": Twice.first.cache_clear,
     "square": square.cache_clear,
     "shares": shares.cache_clear,
     "nests": nests.cache_clear,
@@ -132,11 +142,13 @@ CLEAR = {
 
 
 def text():
-    for report in reports:
-        report.__dict__.pop("text", None)
+    # To delete it would give the instance another __dict__.
+    for report in reports[::2]:
+        report.text = None
 
 
 CLEAR["text"] = text
+CLEAR[""] = lambda: None
 
 
 def info(function):
@@ -151,14 +163,24 @@ def freed(action):
     return before - sys.getallocatedblocks()
 
 
-def say(told):
-    print(json.dumps(told), flush=True)
+def say(text):
+    """Without the buffers of sys.stdout, which come and go."""
+    os.write(1, text.encode() + b"\n")
 
 
 kept, reports = fill()
-functions = {"price": Service.price, "name": Service.name, "square": square, "shares": shares, "nests": nests}
-functions["bounded"] = bounded
-say({name: info(function) for name, function in functions.items()})
-print("ready", flush=True)
-for line in sys.stdin:
-    say(freed(CLEAR[line.strip()]))
+FUNCTIONS = {
+    "price": Service.price,
+    "first": Twice.first,
+    "square": square,
+    "shares": shares,
+    "nests": nests,
+    "bounded": bounded,
+}
+say(json.dumps({name: info(function) for name, function in FUNCTIONS.items()}))
+say("ready")
+while True:
+    name = os.read(0, 100)
+    if not name:
+        break
+    say(str(freed(CLEAR[name.decode().strip()])))
