@@ -113,9 +113,9 @@ PYTHON_FILES := $(shell find native gdb lldb tests examples -name '*.py')
 format: ## Lay out the C code
 	clang-format -i $(C_FILES)
 
-lint: ## Check layout and habits of C and Python
+lint: $(BUILD)/generated/python.stamp ## Check layout and habits of C and Python
 	clang-format --dry-run -Werror $(C_FILES)
-	clang-tidy --quiet $(LIBRARY_SOURCES) $(CLI_SOURCES) -- -std=gnu11 -Inative
+	clang-tidy --quiet $(filter-out $(BUILD)/%,$(LIBRARY_SOURCES)) $(CLI_SOURCES) -- -std=gnu11 -Inative -I$(BUILD)/generated
 	clang-tidy --quiet $(wildcard native/recorder/*.c) -- -std=gnu11 -Inative -D_GNU_SOURCE
 	$(PYTHON) -m pyflakes $(PYTHON_FILES)
 

@@ -4,7 +4,6 @@ than the shortest that the process itself finds."""
 import collections
 import contextlib
 import json
-import re
 import subprocess
 
 import pytest
@@ -57,13 +56,20 @@ def shown(differences):
     return f"{len(differences)}:\n" + "\n".join(map(str, differences[:MANY]))
 
 
+def answers_of(interpreter, process, targets):
+    """{address: answer}, of those that are found: what only C code holds is not where nobody lists mimalloc's blocks."""
+    answers = dict(zip(targets, ask(process, targets)))
+    missing = [(targets[address], answer) for address, answer in answers.items() if "error" in answer]
+    is_mimalloc = ("PYTHONMALLOC", "mimalloc") in interpreter.variables
+    assert len(missing) <= (0.1 * len(targets) if is_mimalloc else 0), shown(missing)
+    return {address: answer for address, answer in answers.items() if "error" not in answer}
+
+
 @on_every_interpreter
 def test_expressions_of_every_kind_of_object(interpreter):
     with waiting(interpreter, "zoo", 1, SAMPLE) as (process, told):
-        targets = {address: type_name for address, type_name, _ in told["targets"]}
-        answers = dict(zip(targets, ask(process, targets)))
-        errors = [(targets[address], answer) for address, answer in answers.items() if "error" in answer]
-        assert not errors, shown(errors)
+        targets = {address: type_name for address, type_name, *_ in told["targets"]}
+        answers = answers_of(interpreter, process, targets)
         asked = [[address, path["expression"]]
                  for address, answer in answers.items() for path in answer["paths"] if "expression" in path]
         results = evaluate(process, asked)
@@ -71,5 +77,26 @@ def test_expressions_of_every_kind_of_object(interpreter):
              for (address, expression), result in zip(asked, results) if result != "right"]
     assert not wrong, shown(wrong)
     expressed = {address for address, _ in asked}
-    unexpressed = collections.Counter(targets[address] for address in targets if address not in expressed)
-    assert len(expressed) >= LEAST_EXPRESSED * len(targets), unexpressed
+    unexpressed = collections.Counter(targets[address] for address in answers if address not in expressed)
+    assert len(expressed) >= LEAST_EXPRESSED * len(answers), unexpressed
+
+
+@on_every_interpreter
+def test_ways_are_the_shortest(interpreter):
+    with waiting(interpreter, "random", 2, SAMPLE) as (process, told):
+        targets = {address: type_name for address, type_name, *_ in told["targets"]}
+        answers = answers_of(interpreter, process, targets)
+        asked = [[address, answer["paths"][0].get("expression", "None")] for address, answer in answers.items()]
+        results = evaluate(process, asked)
+    different = []
+    for address, type_name, least, most in told["targets"]:
+        path = answers[address]["paths"][0]
+        assert path["kind"] in ("module", "local") and path["length"] == len(path["chain"])
+        assert path["chain"][-1]["address"] == hex(address)
+        if not least <= path["length"] <= most:
+            different.append((type_name, least, most, path["length"], path.get("expression")))
+    assert not different, shown(different)
+    wrong = [(targets[address], expression, result)
+             for (address, expression), result in zip(asked, results) if result != "right"]
+    assert not wrong, shown(wrong)
+    assert max(least for *_, least, _ in told["targets"]) > 10, "no way is long"

@@ -13,7 +13,7 @@ SHAPES = PROGRAMS / "summary_shapes.py"
 AT_THE_PAUSE = PROGRAMS / "at_the_pause.py"
 MEGABYTE = 1_000_000
 TOLERANCE = 0.03
-every_minor = pytest.mark.parametrize("interpreter", [THOROUGH[1], *MINORS], ids=str, indirect=True)
+every_minor = pytest.mark.parametrize("interpreter", [*THOROUGH, *MINORS], ids=str, indirect=True)
 
 
 def shaped(interpreter, shape, environment=None):
@@ -90,8 +90,9 @@ def test_a_server_under_load(system):
     assert answer["types"][0]["type"] == "bytearray" and answer["types"][0]["count"] >= 200
 
 
-def test_four_threads(system):
-    with shaped(system, "threads") as process:
+@every_minor
+def test_four_threads(interpreter):
+    with shaped(interpreter, "threads") as process:
         answer = checked(process)
     assert answer["threads"] == 4
     assert answer["verdict"] == "held"
@@ -100,17 +101,19 @@ def test_four_threads(system):
     assert about(answer["keeper"]["bytes"], 15 * MEGABYTE)
 
 
-def test_garbage_that_nobody_collects(system):
-    with shaped(system, "garbage") as process:
+@every_minor
+def test_garbage_that_nobody_collects(interpreter):
+    with shaped(interpreter, "garbage") as process:
         answer = checked(process)
     assert answer["verdict"] == "garbage"
     assert answer["garbage"]["collector_off"] is True
     # All but the last, which `node` holds.
-    assert answer["garbage"]["objects"] == 2 * 19_999 and about(answer["garbage"]["bytes"], 43 * MEGABYTE)
+    assert answer["garbage"]["objects"] >= 2 * 19_999 and about(answer["garbage"]["bytes"], 43 * MEGABYTE)
 
 
-def test_a_leak_of_c_code(system):
-    with shaped(system, "leak") as process:
+@every_minor
+def test_a_leak_of_c_code(interpreter):
+    with shaped(interpreter, "leak") as process:
         answer = checked(process)
     assert answer["verdict"] == "native"
     assert about(part(answer, "native"), 41 * MEGABYTE)
@@ -137,11 +140,12 @@ def test_buffers_count_as_far_as_they_are_in_memory(system):
     assert about(answer["keeper"]["bytes"], 30 * MEGABYTE)
 
 
-def test_a_suspended_coroutine(system):
-    with shaped(system, "coroutines") as process:
+@every_minor
+def test_a_suspended_coroutine(interpreter):
+    with shaped(interpreter, "coroutines") as process:
         answer = checked(process)
     assert answer["verdict"] == "held"
-    assert answer["keeper"]["kind"] == "generator" and "holder()" in answer["keeper"]["name"]
+    assert answer["keeper"]["kind"] == "local" and re.match("local `data` of .*holder", answer["keeper"]["name"])
     assert about(answer["keeper"]["bytes"], 30 * MEGABYTE)
 
 
@@ -192,7 +196,7 @@ def test_what_a_class_holds(interpreter):
         answer = checked(process)
     assert answer["verdict"] == "held"
     assert answer["keeper"]["kind"] == "class attribute" and "`known`" in answer["keeper"]["name"]
-    assert answer["keeper"]["objects"] > 399_000
+    assert answer["keeper"]["objects"] > 398_900  # 3.15 shares ints up to 1,024
     assert {"dict", "int", "str"} <= {row["type"] for row in answer["types"]}
 
 

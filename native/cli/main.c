@@ -36,8 +36,9 @@ static void print_usage(FILE *out) {
             "       memtrace help [COMMAND]                                what there is to ask\n"
             "       memtrace --version\n"
             "Without COMMAND there is a prompt for as many as you like; a process stands still from the\n"
-            "first one until the end. Where standard input is no terminal its lines are the commands, but for blank ones and those that begin with #;\n"
-            "one that fails makes the exit status 1, and the others still run.\n",
+            "first one until the end. Where standard input is no terminal its lines are the commands, but\n"
+            "for blank ones and those that begin with #; one that fails makes the exit status 1, and the\n"
+            "others still run.\n",
             mt_cli_run_usage());
 }
 

@@ -402,7 +402,7 @@ static struct mt_error *read_key(struct resolution *resolution, char *text, stru
 static struct mt_error *resolve_item(struct resolution *resolution) {
     const char *start = resolution->at;
     char text[WORD_MAX];
-    struct mt_item_key key;
+    struct mt_item_key key = {0};
     uint64_t value = 0, count = 0;
     struct mt_error *error = read_key(resolution, text, &key);
     if (error)

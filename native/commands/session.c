@@ -430,10 +430,14 @@ static struct mt_error *parse(struct mt_call *call, const char *line, char **ret
     const char *rest = "";
     struct mt_error *error = NULL;
     line = mt_word_skip_blanks(line);
-    if (*line == '\0')
-        call->command = has_subject(call->session) ? &mt_summary_command : &mt_help_command;
-    else
+    if ((*line == '\0' || *line == '-') && has_subject(call->session)) {
+        call->command = &mt_summary_command;
+        rest = line;
+    } else if (*line == '\0') {
+        call->command = &mt_help_command;
+    } else {
         error = mt_command_find(line, &call->command, &rest);
+    }
     if (error) {
         /* Whatever command was meant: scripts want JSON. */
         for (rest = line; *rest != '\0'; rest = mt_word_skip_blanks(rest + mt_word_length(rest)))

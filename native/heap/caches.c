@@ -379,7 +379,9 @@ static bool choose_joint(const struct mt_caches *found, bool *joint) {
 static struct mt_error *measure(struct mt_cache_search *search, const mt_holding_source_list *sources) {
     struct mt_caches *found = &search->found;
     struct mt_holdings holdings;
-    MT_AUTO_FREE bool *joint = calloc(found->rows.length + 1, sizeof *joint);
+    if (found->rows.length == 0)
+        return NULL;
+    MT_AUTO_FREE bool *joint = calloc(found->rows.length, sizeof *joint);
     if (!joint)
         return &mt_error_no_memory;
     struct mt_holding_question question = {.sources = sources->data,

@@ -80,8 +80,8 @@ static inline const struct mt_type *mt_census_type(const struct mt_census *censu
     return mt_types_at(census->python->types, census->types[object]);
 }
 
-/* Is `address` the start of a block in use, and how large is it? C code has its blocks from malloc, or from pymalloc where
- * they are small. `census`: the census, as mt_edges_guess wants it. */
+/* Is `address` the start of a block in use, and how large is it? C code has its blocks from malloc, or from pymalloc
+ * where they are small. `census`: the census, as mt_edges_guess wants it. */
 bool mt_census_block_size(void *census, uint64_t address, uint64_t *ret_size);
 
 /* The object that owns the memory at `address`: whose block or buffer contains it (a linear search over all objects,

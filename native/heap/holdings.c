@@ -82,7 +82,7 @@ static bool read_source(struct build *build) {
     return !build->failed;
 }
 
-static struct mt_error *read_sources(struct build *build) {
+static struct mt_error *read_sources(struct build *build, const struct mt_marks *alive) {
     const struct mt_holding_question *question = build->question;
     for (size_t i = 0; i < question->source_count; i = build->end) {
         build->object = question->sources[i].object;
@@ -92,7 +92,8 @@ static struct mt_error *read_sources(struct build *build) {
         struct mt_error *error = mt_watch_poll(build->watch, "reading what caches hold");
         if (error)
             return error;
-        if (!read_source(build))
+        /* What waits for the collector keeps nothing alive, and must not seem to by what others of its group do. */
+        if (mt_marks_has(alive, build->object) && !read_source(build))
             return &mt_error_no_memory;
     }
     return NULL;
@@ -127,9 +128,14 @@ static bool take_root(void *context, uint32_t object) {
 }
 
 static struct mt_error *make_flow(struct build *build, struct mt_flow *ret) {
-    struct mt_error *error = mt_graph_forward(build->graph, build->watch, &build->forward);
+    struct mt_marks alive;
+    struct mt_error *error = mt_reach_alive(build->graph, NULL, 0, build->watch, &alive);
+    if (error)
+        return error;
+    error = mt_graph_forward(build->graph, build->watch, &build->forward);
     if (!error)
-        error = read_sources(build);
+        error = read_sources(build, &alive);
+    mt_marks_deinit(&alive);
     if (!error && !add_groups(build))
         error = &mt_error_no_memory;
     mt_vector_deinit(&build->references);

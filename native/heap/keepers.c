@@ -40,6 +40,7 @@ struct search {
     /* of the namespace that is being read: */
     enum mt_keeper_form form;
     uint32_t owner;
+    uint64_t frame; /* whose variables are being read */
 };
 
 /* --- the graph ------------------------------------------------------------------------------------------------------
@@ -195,26 +196,40 @@ static uint64_t dict_of_module(struct mt_python *python, uint64_t module) {
     return dict;
 }
 
-/* Up to 3.10 frames are objects. */
 static void take_variable(void *context, const struct mt_edge *edge) {
     struct search *search = context;
     uint32_t object = mt_census_find(search->graph->census, edge->target);
-    if (object != MT_NO_OBJECT && edge->kind == MT_EDGE_EXACT && edge->counted && edge->link.form == MT_LINK_NAMED)
-        consider_value(search, MT_KEEPER_LOCAL, MT_NO_OBJECT, object, edge->link.name,
-                       search->graph->census->addresses[search->owner]);
+    if (object != MT_NO_OBJECT && edge->kind == MT_EDGE_EXACT && edge->link.form == MT_LINK_NAMED)
+        consider_value(search, MT_KEEPER_LOCAL, MT_NO_OBJECT, object, edge->link.name, search->frame);
 }
 
-static void consider_frame_object(struct search *search, uint32_t object, const struct mt_type *type) {
+/* The variables of the frame at `frame`, which the object is or has in it. */
+static void consider_variables(struct search *search, uint32_t object, uint64_t frame) {
+    const struct mt_census *census = search->graph->census;
+    search->frame = frame;
+    mt_edges_visit(search->python, census->addresses[object], mt_census_type(census, object), take_variable, search);
+}
+
+/* Up to 3.10 frames are objects. */
+static void consider_frame_object(struct search *search, uint32_t object) {
     uint64_t address = search->graph->census->addresses[object];
     if (search->python->minor > 10)
         return;
-    search->owner = object;
-    mt_edges_visit(search->python, address, type, take_variable, search);
+    consider_variables(search, object, address);
     consider(search, (struct mt_keeper){.form = MT_KEEPER_FRAME,
                                         .object = MT_NO_OBJECT,
                                         .owner = MT_NO_OBJECT,
                                         .frame = address,
                                         .bytes = search->bytes[object]});
+}
+
+/* Later they lie in the generator. */
+static void consider_generator(struct search *search, uint32_t object) {
+    const struct mt_python_layout *layout = &search->python->layout;
+    if (MT_HAS(layout, PyGenObject, gi_iframe))
+        consider_variables(search, object,
+                           search->graph->census->addresses[object] + (uint64_t)MT_AT(layout, PyGenObject, gi_iframe));
+    consider_value(search, MT_KEEPER_GENERATOR, MT_NO_OBJECT, object, 0, 0);
 }
 
 static void consider_object(struct search *search, uint32_t object) {
@@ -235,10 +250,10 @@ static void consider_object(struct search *search, uint32_t object) {
     case MT_KIND_GENERATOR:
     case MT_KIND_COROUTINE:
     case MT_KIND_ASYNC_GENERATOR:
-        consider_value(search, MT_KEEPER_GENERATOR, MT_NO_OBJECT, object, 0, 0);
+        consider_generator(search, object);
         break;
     case MT_KIND_FRAME:
-        consider_frame_object(search, object, type);
+        consider_frame_object(search, object);
         break;
     default:
         break;

@@ -4,20 +4,20 @@
 
 #define SIZE(structure) MT_FIELD_##structure##__sizeof
 #define AS(structure, member, text)                                                                                    \
-    { .field = MT_FIELD_##structure##__##member, .link = text }
+    { .field = MT_FIELD_##structure##__##member, .link = (text) }
 #define AT(member_offset, text)                                                                                        \
-    { .offset = member_offset, .link = text }
+    { .offset = (member_offset), .link = (text) }
 #define M(structure, member) AS(structure, member, #member)
 
 /* Objects/listobject.c, tupleobject.c, unicodeobject.c, bytesobject.c, bytearrayobject.c: iterators of one form. */
 #define SEQUENCE_ITERATOR(type_name)                                                                                   \
     {                                                                                                                  \
-        .name = type_name, .size = SIZE(listiterobject), .members = { M(listiterobject, it_seq) }                      \
+        .name = (type_name), .size = SIZE(listiterobject), .members = { M(listiterobject, it_seq) }                    \
     }
 /* Objects/dictobject.c: di_result is the tuple that is handed out again and again. */
 #define DICT_ITERATOR(type_name)                                                                                       \
     {                                                                                                                  \
-        .name = type_name, .size = SIZE(dictiterobject), .members = {                                                  \
+        .name = (type_name), .size = SIZE(dictiterobject), .members = {                                                \
             M(dictiterobject, di_dict),                                                                                \
             M(dictiterobject, di_result)                                                                               \
         }                                                                                                              \
@@ -25,17 +25,17 @@
 /* Modules/_collectionsmodule.c. 3.9 and 3.10 call them collections._deque_iterator. */
 #define DEQUE_ITERATOR(type_name)                                                                                      \
     {                                                                                                                  \
-        .name = type_name, .size = SIZE(dequeiterobject), .members = { M(dequeiterobject, deque) }                     \
+        .name = (type_name), .size = SIZE(dequeiterobject), .members = { M(dequeiterobject, deque) }                   \
     }
 /* Modules/_io/bufferedio.c */
 #define BUFFERED(type_name)                                                                                            \
     {                                                                                                                  \
-        .name = type_name, .size = SIZE(buffered), .members = { M(buffered, raw), M(buffered, dict) }                  \
+        .name = (type_name), .size = SIZE(buffered), .members = { M(buffered, raw), M(buffered, dict) }                \
     }
 /* Modules/itertoolsmodule.c */
 #define COMBINATIONS(type_name)                                                                                        \
     {                                                                                                                  \
-        .name = type_name, .size = SIZE(combinationsobject), .members = {                                              \
+        .name = (type_name), .size = SIZE(combinationsobject), .members = {                                            \
             M(combinationsobject, pool),                                                                               \
             M(combinationsobject, result)                                                                              \
         }                                                                                                              \

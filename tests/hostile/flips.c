@@ -181,6 +181,7 @@ static const struct {
     const char *words;
     bool takes_address;
 } questions[] = {
+    {"summary --json", false},
     {"types --limit 5", false},
     {"who-holds --type dict --limit 5", false},
     {"instances --limit 5 list", false},

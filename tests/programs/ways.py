@@ -1,8 +1,9 @@
 """ways.py zoo|random SEED SAMPLE: a heap, objects of it chosen at random, and a place where expressions are evaluated.
 
-Writes one line of JSON, {"targets": [[id, type, distance]]}: the distance is the fewest references by which a global of a
-module or a variable of a running function leads there, as the collector's own referents tell; null in the zoo, whose
-objects hold by references that the collector does not see. Then it waits for a line of JSON, [[id, expression]], and
+Writes one line of JSON, {"targets": [[id, type, least, most]]}: the fewest references by which a global of a module or a
+variable of a running function leads there, as the collector's own referents tell. From 3.13 on it may see the attributes
+of an instance as its __dict__'s, though they are the instance's: then the way is between `least` and `most`. (In the zoo
+objects hold by references that the collector does not see: these mean nothing.) Then it waits for a line of JSON, [[id, expression]], and
 writes what became of each: "right", "wrong", or the error's repr.
 
 The zoo is that of tests/exam, an object of every kind; the random heap is made of its kinds, and reached from few names.
@@ -13,6 +14,7 @@ import pathlib
 import random
 import sys
 import types
+import weakref
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "exam"))
 
@@ -20,6 +22,7 @@ import random_heap
 
 OBJECTS = 20_000
 ROOTS = 12  # names of the random heap
+OWNS_ITS_DICT = sys.version_info >= (3, 13)  # an instance, the values that its __dict__ shows
 DICTS = (dict, random_heap.collections.OrderedDict)
 
 
@@ -36,6 +39,7 @@ class Zoo:
 
 
 def build_zoo():
+    """A global leads to all animals."""
     import zoo_code
     import zoo_library
     import zoo_values
@@ -44,26 +48,30 @@ def build_zoo():
     ZOO = Zoo()
     for module in (zoo_values, zoo_code, zoo_library):
         module.build(ZOO)
+    return set()
 
 
 def build_random(seed):
-    """Globals ROOT_0 ... lead to all that stays."""
+    """Globals ROOT_0 ... lead to all that stays. Returns the addresses of all that was made."""
     choose = random_heap.Choose(seed)
     while len(choose.made) < OBJECTS:
         choose.add(choose.random.choice(random_heap.KINDS)(choose))
     random_heap._tie_cycles(choose)
     for i, root in enumerate(choose.random.sample(choose.made[OBJECTS // 2 :], ROOTS)):
         globals()["ROOT_%d" % i] = root
+    return set(map(id, choose.made))
 
 
-def referents(one):
+def referents(one, through_dicts):
     found = gc.get_referents(one)
     if isinstance(one, DICTS):
         found += [*dict.keys(one), *dict.values(one)]
+    elif type(one) is random_heap.Instance and not through_dicts:
+        found += [value for part in found if type(part) is dict for value in part.values()]
     return found
 
 
-def distances(first):
+def distances(first, through_dicts):
     """{id: references on the shortest way}, of all objects that can be reached from `first`, and the objects."""
     namespaces = {id(vars(one)) for one in sys.modules.values() if isinstance(one, types.ModuleType)}
     ignored = {id(first), id(namespaces)}
@@ -77,7 +85,7 @@ def distances(first):
         following = {}
         for one in frontier.values():
             if id(one) not in namespaces:
-                following.update((id(other), other) for other in referents(one) if id(other) not in found)
+                following.update((id(other), other) for other in referents(one, through_dicts) if id(other) not in found)
         frontier = {address: one for address, one in following.items() if address not in ignored}
     return found, objects
 
@@ -93,18 +101,19 @@ def globals_and_locals(frame):
 
 
 def is_lasting(one, ours):
-    """Not what this measuring made, and of a type that is what it says."""
-    return type(one) not in (types.FrameType, type({}.items())) and id(one) not in ours
+    """Not what this measuring made, or what lives only while something is called."""
+    return type(one) not in (types.FrameType, weakref.ReferenceType) and id(one) not in ours
 
 
-def choose_targets(kind, seed, sample):
+def choose_targets(made, seed, sample):
+    """`made`: addresses of the random heap; empty: any object will do."""
     first = globals_and_locals(sys._getframe(1))
-    found, objects = distances(first)
-    names = (random_heap.Instance, random_heap.Slots, *DICTS, list, tuple, set, frozenset, types.CellType)
-    ours = {id(first), id(found), id(objects)}
-    chosen = [one for one in objects if is_lasting(one, ours) and (kind == "zoo" or isinstance(one, names))]
+    found, objects = distances(first, True)
+    nearer = distances(first, not OWNS_ITS_DICT)[0]
+    ours = {id(one) for one in (first, found, objects, nearer)}
+    chosen = [one for one in objects if is_lasting(one, ours) and (not made or id(one) in made)]
     chosen = random.Random(seed).sample(chosen, min(sample, len(chosen)))
-    return [[id(one), type(one).__name__, found[id(one)] if kind == "random" else None] for one in chosen]
+    return [[id(one), type(one).__name__, nearer.get(id(one)), found[id(one)]] for one in chosen]
 
 
 def evaluate(address, expression):
@@ -114,12 +123,12 @@ def evaluate(address, expression):
         return repr(error)
 
 
-def work(kind, seed, sample):
+def work(made, seed, sample):
     of_this_function = [["a variable"], {"of": ("a", "function")}]
     for _ in range(3):
         gc.collect()
     gc.disable()
-    print(json.dumps({"targets": choose_targets(kind, seed, sample)}), flush=True)
+    print(json.dumps({"targets": choose_targets(made, seed, sample)}), flush=True)
     asked = json.loads(sys.stdin.readline())
     print(json.dumps([evaluate(*one) for one in asked]), flush=True)
     return of_this_function
@@ -128,8 +137,7 @@ def work(kind, seed, sample):
 def main():
     kind, seed, sample = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     sys.setrecursionlimit(3000)
-    build_zoo() if kind == "zoo" else build_random(seed)
-    work(kind, seed, sample)
+    work(build_random(seed) if kind == "random" else build_zoo(), seed, sample)
 
 
 if __name__ == "__main__":

@@ -125,7 +125,7 @@ static void help_fits_78_columns(void **state) {
     assert_null(mt_command_name(99));
     assert_null(mt_command_summary(99));
     assert_null(mt_command_help(99));
-    assert_non_null(strstr(mt_command_help(3), "--by WHAT"));
+    assert_non_null(strstr(mt_command_help(4), "--by WHAT"));
 }
 
 static void expect_completion(const char *line, const char *expected) {
