@@ -299,7 +299,10 @@ static struct mt_error *emit_row(const struct answer *answer, const struct mt_im
     emit_counter(emitter, row, row->hits);
     emit_counter(emitter, row, row->misses);
     emit_maxsize(emitter, row);
-    mt_emit_cell_number(emitter, row->kept.bytes);
+    if (row->kept_is_known)
+        mt_emit_cell_number(emitter, row->kept.bytes);
+    else
+        mt_emit_cell_text(emitter, emitter->json ? NULL : "-");
     mt_emit_cell_value(emitter, text_of(&naming.name), place);
     mt_emit_row_end(emitter);
     struct mt_error *error = emit_remark(answer, image, row);

@@ -13,9 +13,10 @@
 
 #define L (&python->layout)
 
-/* Steps of one expression: Python's parsers take no more than 100 nested parentheses, and a step may need two. A longer
- * way begins in its middle, at an object that the collector knows. */
-#define MOST_STEPS 32
+/* Of one expression: Python's parsers and compilers take no more than some hundred steps, and some dozens of nested
+ * parentheses. A longer way begins in its middle, at an object that the collector knows. */
+#define MOST_STEPS 200
+#define MOST_NESTED 40
 #define MOST_BASES 256 /* a chain of tp_base */
 /* PyMappingMethods (Include/cpython/object.h): {mp_length, mp_subscript, mp_ass_subscript}. */
 enum { MP_SUBSCRIPT = 8 };
@@ -26,6 +27,7 @@ struct writer {
     struct mt_python *python;
     const struct mt_path *path;
     struct mt_strbuf text; /* the object that was come to; empty: no expression leads there */
+    unsigned nested;       /* parentheses around its beginning */
 };
 
 /* One reference: from an object for which the writer has an expression to the next. */
@@ -42,6 +44,7 @@ static const char *text_of(const struct writer *writer) {
 
 static void give_up(struct writer *writer) {
     mt_strbuf_deinit(&writer->text);
+    writer->nested = 0;
 }
 
 static bool is_known(const struct writer *writer) {
@@ -55,6 +58,7 @@ static void wrap(struct writer *writer, const char *before) {
     mt_strbuf_append(&text, text_of(writer));
     mt_strbuf_deinit(&writer->text);
     writer->text = text;
+    writer->nested++;
 }
 
 static void set(struct writer *writer, const char *text) {
@@ -77,6 +81,7 @@ static void pick(struct writer *writer, const char *variable, const char *before
     struct mt_strbuf head = MT_STRBUF_INIT;
     mt_strbuf_printf(&head, "next(%s for %s in %s", variable, variable, before);
     wrap(writer, head.data ? head.data : "");
+    writer->nested += before[0] != '\0';
     mt_strbuf_printf(&writer->text, "%s if id(%s) == 0x%" PRIx64 ")", after, variable, object);
     mt_strbuf_deinit(&head);
 }
@@ -548,11 +553,13 @@ static unsigned take_step(struct writer *writer, uint32_t parent, size_t index) 
     if (here->is_guess)
         return 0;
     MT_AUTO_FREE char *before = strdup(text_of(writer));
+    unsigned nested = writer->nested;
     unsigned taken = before ? take_cached(writer, &step) : 0;
     if (taken == 0 && before)
         taken = take_link(writer, &step);
     if (taken == 0 && before) {
         set(writer, before);
+        writer->nested = nested;
         taken = take_referent(writer, &step);
     }
     return taken;
@@ -604,9 +611,9 @@ static void write_way(struct writer *writer, const struct mt_path_end *end) {
     }
     while (at < count) {
         unsigned taken = is_known(writer) ? take_step(writer, steps[at - 1].object, at) : 0;
-        if (taken == 0)
-            take_alone(writer, writer->census->addresses[steps[at].object]);
         at += taken > 0 ? taken : 1;
+        if (taken == 0 || writer->nested > MOST_NESTED)
+            take_alone(writer, writer->census->addresses[steps[at - 1].object]);
     }
 }
 

@@ -66,6 +66,7 @@ struct mt_cache_row {
     uint64_t entries, hits, misses;
     int64_t maxsize;                          /* the largest; MT_CACHE_UNBOUNDED */
     bool caches_method;                       /* it is an attribute of a class: its keys begin with `self` */
+    bool kept_is_known;                       /* false: there are too many rows that have to be measured one by one */
     struct mt_reach_sum kept;                 /* what its entries alone keep alive, and the tables that they stand in */
     mt_cache_instances_list kept_instances;   /* of its class, first arguments of its keys, which it alone keeps alive;
                                                  the most first */

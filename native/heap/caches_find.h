@@ -5,6 +5,13 @@
 #include "base/hash_map.h"
 #include "heap/caches.h"
 
+/* The references that are the caches', in groups of which each lives and dies as a whole: of a property one for each
+ * instance. */
+struct mt_cache_groups {
+    MT_VECTOR(struct mt_holding_source) sources;
+    MT_VECTOR(uint32_t) caches; /* of each group: whose it is, into mt_caches.caches */
+};
+
 struct mt_cache_search {
     struct mt_graph *graph;
     struct mt_census *census;
@@ -16,15 +23,19 @@ struct mt_cache_search {
     struct mt_hash_map cache_of;   /* lru_cache wrapper or dict, an address -> cache */
     struct mt_hash_map namespaces; /* dicts of modules, and sys.modules: addresses */
     struct mt_hash_map is_wrapper; /* code object -> is it that of the lru_cache in Python? */
+    struct mt_cache_groups groups; /* that of each cache has its number; then those of instances */
     bool failed;
 };
 
 /* Finds all caches. */
 struct mt_error *mt_cache_search(struct mt_cache_search *search);
-/* Finds the values of cached properties: adds them to the entries of these caches, and the objects that have them to
- * `sources`. */
-typedef MT_VECTOR(struct mt_holding_source) mt_holding_source_list;
-struct mt_error *mt_cache_search_properties(struct mt_cache_search *search, mt_holding_source_list *sources);
+/* Finds the values of cached properties: adds them to the entries of these caches, and to the groups. */
+struct mt_error *mt_cache_search_properties(struct mt_cache_search *search, struct mt_cache_groups *groups);
+/* Says of all rows what they keep alive, and what of them waits for the collector. */
+struct mt_error *mt_cache_keep(struct mt_cache_search *search);
+/* Dicts that are small and not known as caches are not, and properties without values. */
+bool mt_cache_is_listed(struct mt_cache_search *search, const struct mt_cache_row *row);
+bool mt_cache_is_lru(enum mt_cache_kind kind);
 /* What caches of one function have in common, an address: its code; of what has none, the callable itself. */
 uint64_t mt_cache_identity(struct mt_python *python, uint64_t function);
 

@@ -16,7 +16,7 @@ struct property {
 
 struct properties {
     struct mt_cache_search *search;
-    mt_holding_source_list *sources;
+    struct mt_cache_groups *groups;
     MT_VECTOR(struct property) list;
     struct mt_hash_map of_class; /* address -> the first, plus 1 */
     /* while an instance is looked at: */
@@ -43,8 +43,13 @@ static bool collect(struct properties *properties) {
 
 /* --- instances ---------------------------------------------------------------------------------------------------- */
 
-static bool add_source(struct properties *properties, uint32_t object, uint32_t row) {
-    return object == MT_NO_OBJECT || mt_vector_push(properties->sources, ((struct mt_holding_source){object, row}));
+static bool add_group(struct properties *properties, uint32_t cache) {
+    struct mt_cache_groups *groups = properties->groups;
+    uint32_t group = (uint32_t)groups->caches.length;
+    return mt_vector_push(&groups->caches, cache) &&
+           mt_vector_push(&groups->sources, ((struct mt_holding_source){properties->object, group})) &&
+           (properties->dict == MT_NO_OBJECT ||
+            mt_vector_push(&groups->sources, ((struct mt_holding_source){properties->dict, group})));
 }
 
 static bool compare_class(void *context, uint64_t class) {
@@ -54,10 +59,8 @@ static bool compare_class(void *context, uint64_t class) {
         const struct property *property = &properties->list.data[i - 1];
         if (property->name != properties->name)
             continue;
-        struct mt_cache *cache = &properties->search->found.caches.data[property->cache];
-        cache->entries++;
-        properties->failed |= !add_source(properties, properties->object, cache->row) ||
-                              !add_source(properties, properties->dict, cache->row);
+        properties->search->found.caches.data[property->cache].entries++;
+        properties->failed |= !add_group(properties, property->cache);
         return false;
     }
     return true;
@@ -126,8 +129,8 @@ static struct mt_error *find_values(struct properties *properties) {
     return properties->failed ? &mt_error_no_memory : NULL;
 }
 
-struct mt_error *mt_cache_search_properties(struct mt_cache_search *search, mt_holding_source_list *sources) {
-    struct properties properties = {.search = search, .sources = sources};
+struct mt_error *mt_cache_search_properties(struct mt_cache_search *search, struct mt_cache_groups *groups) {
+    struct properties properties = {.search = search, .groups = groups};
     struct mt_error *error = collect(&properties) ? NULL : &mt_error_no_memory;
     if (!error && properties.list.length > 0)
         error = find_values(&properties);

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
-#include "heap/dominators.h"
 
 #define POLL_EVERY 4096
 
@@ -127,7 +126,7 @@ static bool take_root(void *context, uint32_t object) {
     return mt_vector_push(&build->roots, object);
 }
 
-static struct mt_error *make_flow(struct build *build, struct mt_flow *ret) {
+static struct mt_error *make_flow(struct build *build) {
     struct mt_marks alive;
     struct mt_error *error = mt_reach_alive(build->graph, NULL, 0, build->watch, &alive);
     if (error)
@@ -139,37 +138,41 @@ static struct mt_error *make_flow(struct build *build, struct mt_flow *ret) {
     if (!error && !add_groups(build))
         error = &mt_error_no_memory;
     mt_vector_deinit(&build->references);
-    if (!error)
-        error = mt_reach_visit_roots(build->graph, build->watch, take_root, build);
-    if (error)
-        return error;
+    return error ? error : mt_reach_visit_roots(build->graph, build->watch, take_root, build);
+}
+
+/* What was built goes over to `holdings`, also after an error. */
+static void hand_over(struct build *build, struct mt_holdings *holdings) {
     uint32_t count = build->graph->census->count;
-    *ret = (struct mt_flow){
-        .count = count + build->question->group_count,
+    holdings->own = build->own.data;
+    holdings->own_targets = build->own_targets.data;
+    holdings->roots = build->roots.data;
+    holdings->group_count = build->question->group_count;
+    holdings->flow = (struct mt_flow){
+        .count = count + holdings->group_count,
         .common = count,
-        .first = build->forward->first,
-        .targets = build->forward->targets,
+        .first = build->forward ? build->forward->first : NULL,
+        .targets = build->forward ? build->forward->targets : NULL,
         .own = build->own.data,
-        .own_count = build->own.length - 1,
+        .own_count = build->own.length > 0 ? build->own.length - 1 : 0,
         .own_targets = build->own_targets.data,
         .roots = build->roots.data,
         .root_count = build->roots.length,
     };
-    return NULL;
 }
 
-/* --- without the joint groups ------------------------------------------------------------------------------------- */
+/* --- without some groups ------------------------------------------------------------------------------------------ */
 
 struct otherwise {
     const struct mt_flow *flow;
-    const bool *joint;
+    const bool *cut;
     struct mt_marks marks; /* of nodes */
     MT_VECTOR(uint32_t) stack;
 };
 
 static bool reach(struct otherwise *otherwise, uint32_t node) {
     uint32_t common = otherwise->flow->common;
-    if (mt_marks_has(&otherwise->marks, node) || (node >= common && otherwise->joint[node - common]))
+    if (mt_marks_has(&otherwise->marks, node) || (node >= common && otherwise->cut[node - common]))
         return true;
     mt_marks_add(&otherwise->marks, node);
     return mt_vector_push(&otherwise->stack, node);
@@ -189,9 +192,10 @@ static struct mt_error *follow(struct otherwise *otherwise, struct mt_watch *wat
     return NULL;
 }
 
-static struct mt_error *mark_otherwise(const struct mt_flow *flow, const bool *joint, struct mt_watch *watch,
+struct mt_error *mt_holdings_otherwise(const struct mt_holdings *holdings, const bool *cut, struct mt_watch *watch,
                                        struct mt_marks *ret) {
-    struct otherwise otherwise = {.flow = flow, .joint = joint};
+    const struct mt_flow *flow = &holdings->flow;
+    struct otherwise otherwise = {.flow = flow, .cut = cut};
     struct mt_error *error = mt_marks_init(&otherwise.marks, flow->count) ? NULL : &mt_error_no_memory;
     for (size_t i = 0; i < flow->root_count && !error; i++)
         if (!reach(&otherwise, flow->roots[i]))
@@ -248,17 +252,16 @@ static struct mt_error *add_up(struct build *build, const struct mt_dominators *
     return NULL;
 }
 
-static struct mt_error *measure(struct build *build, const struct mt_flow *flow, struct mt_holdings *holdings) {
+static struct mt_error *measure(struct build *build, struct mt_holdings *holdings) {
     struct mt_dominators dominators;
-    uint32_t group_count = build->question->group_count;
+    const struct mt_flow *flow = &holdings->flow;
     struct mt_error *error = mt_dominators_find(flow, build->watch, &dominators);
     if (error)
         return error;
     name_groups(&dominators, flow->common);
     holdings->of = dominators.of;
-    holdings->group_count = group_count;
-    holdings->groups = calloc((size_t)group_count + 1, sizeof *holdings->groups);
-    for (uint32_t group = 0; holdings->groups && group < group_count; group++)
+    holdings->groups = calloc((size_t)holdings->group_count + 1, sizeof *holdings->groups);
+    for (uint32_t group = 0; holdings->groups && group < holdings->group_count; group++)
         holdings->groups[group].outer = dominators.of[flow->common + group];
     error = holdings->groups ? add_up(build, &dominators, holdings) : &mt_error_no_memory;
     free(dominators.order);
@@ -269,20 +272,14 @@ struct mt_error *mt_holdings_find(struct mt_graph *graph, const struct mt_holdin
                                   struct mt_watch *watch, struct mt_holdings *ret) {
     struct build build = {.graph = graph, .question = question, .watch = watch};
     struct mt_holdings holdings = {0};
-    struct mt_flow flow;
     if (question->group_count >= MT_KEPT_BY_NOBODY - graph->census->count)
         return mt_error_create(MT_ERROR_UNSUPPORTED, "more than %u objects and caches", MT_KEPT_BY_NOBODY);
     if (question->source_count > 0)
         qsort(question->sources, question->source_count, sizeof *question->sources, by_object);
-    struct mt_error *error = make_flow(&build, &flow);
+    struct mt_error *error = make_flow(&build);
+    hand_over(&build, &holdings);
     if (!error)
-        error = measure(&build, &flow, &holdings);
-    if (!error && question->joint)
-        error = mark_otherwise(&flow, question->joint, watch, &holdings.otherwise);
-    mt_vector_deinit(&build.own);
-    mt_vector_deinit(&build.own_targets);
-    mt_vector_deinit(&build.references);
-    mt_vector_deinit(&build.roots);
+        error = measure(&build, &holdings);
     if (error) {
         mt_holdings_deinit(&holdings);
         return error;
@@ -294,7 +291,9 @@ struct mt_error *mt_holdings_find(struct mt_graph *graph, const struct mt_holdin
 void mt_holdings_deinit(struct mt_holdings *holdings) {
     free(holdings->of);
     free(holdings->groups);
-    mt_marks_deinit(&holdings->otherwise);
+    free(holdings->own);
+    free(holdings->own_targets);
+    free(holdings->roots);
     *holdings = (struct mt_holdings){0};
 }
 
@@ -303,9 +302,4 @@ bool mt_holdings_keeps(const struct mt_holdings *holdings, uint32_t group, uint3
     while (holder != group && holder < holdings->group_count)
         holder = holdings->groups[holder].outer;
     return holder == group;
-}
-
-bool mt_holdings_keep_jointly(const struct mt_holdings *holdings, uint32_t object) {
-    return holdings->otherwise.words && holdings->of[object] != MT_KEPT_BY_NOBODY &&
-           !mt_marks_has(&holdings->otherwise, object);
 }

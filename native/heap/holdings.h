@@ -2,7 +2,9 @@
  *
  * A group is a set of references that could be cut: the keys and values of a cache. What would be freed if those of one
  * group were cut, and no other, is what the group dominates when its references are made to lead through a node of its
- * own. So groups may share what they hold (then none of them alone keeps it), and one may lie in what another keeps. */
+ * own. So groups may share what they hold (then none of them alone keeps it), and one may lie in what another keeps.
+ * This is exact when the objects that a group's references come from live and die together. What several groups keep
+ * together is asked of all objects anew (mt_holdings_otherwise). */
 #ifndef MEMTRACE_HEAP_HOLDINGS_H
 #define MEMTRACE_HEAP_HOLDINGS_H
 
@@ -12,6 +14,7 @@
 
 #include "base/error.h"
 #include "base/watch.h"
+#include "heap/dominators.h"
 #include "heap/graph.h"
 #include "heap/reach.h"
 
@@ -36,7 +39,11 @@ struct mt_holdings {
     uint32_t *of; /* of each object: the innermost group that alone keeps it alive, or one of the above */
     struct mt_holding *groups;
     uint32_t group_count;
-    struct mt_marks otherwise; /* what is alive without the joint groups; words NULL: there are none */
+    /* private: the graph with the groups' nodes, and what of it is not the heap's own */
+    struct mt_flow flow;
+    struct mt_flow_node *own;
+    uint32_t *own_targets;
+    uint32_t *roots;
 };
 
 struct mt_holding_question {
@@ -45,7 +52,6 @@ struct mt_holding_question {
     uint32_t group_count; /* groups are numbered from 0 on */
     mt_holding_takes *takes;
     void *context;
-    const bool *joint; /* by group: is it one of those of which is asked what they keep together? NULL: none is */
 };
 
 struct mt_error *mt_holdings_find(struct mt_graph *graph, const struct mt_holding_question *question,
@@ -53,7 +59,8 @@ struct mt_error *mt_holdings_find(struct mt_graph *graph, const struct mt_holdin
 void mt_holdings_deinit(struct mt_holdings *holdings);
 /* Does the group alone keep the object alive? */
 bool mt_holdings_keeps(const struct mt_holdings *holdings, uint32_t group, uint32_t object);
-/* Do the joint groups keep it alive, each alone or together? */
-bool mt_holdings_keep_jointly(const struct mt_holdings *holdings, uint32_t object);
+/* What stays alive without any of the groups that `cut` says, by group. */
+struct mt_error *mt_holdings_otherwise(const struct mt_holdings *holdings, const bool *cut, struct mt_watch *watch,
+                                       struct mt_marks *ret);
 
 #endif

@@ -181,14 +181,9 @@ static const struct {
     const char *words;
     bool takes_address;
 } questions[] = {
-    {"summary --json", false},
-    {"types --limit 5", false},
-    {"who-holds --type dict --limit 5", false},
-    {"instances --limit 5 list", false},
-    {"threads --limit 5", false},
-    {"object ", true},
-    {"holds --limit 5 ", true},
-    {"who-holds --json ", true},
+    {"summary --json", false},           {"types --limit 5", false},   {"who-holds --type dict --limit 5", false},
+    {"instances --limit 5 list", false}, {"threads --limit 5", false}, {"object ", true},
+    {"holds --limit 5 ", true},          {"who-holds --json ", true},
 };
 
 static unsigned ask(const char *core) {

@@ -16,7 +16,6 @@
 #define ITEMS_AT 64u
 #define MOST_ITEMS 16u
 #define MOST 40u /* objects */
-#define GROUPS 3u
 #define ROUNDS 400
 #define SOME_INTERPRETER (START + SIZE - 0x1000) /* zeros */
 
@@ -230,51 +229,67 @@ static void deep_and_exclusive(void **state) {
 
 /* --- groups of references ----------------------------------------------------------------------------------------- */
 
-static bool is_of_group(uint32_t object, uint32_t item, uint32_t group) {
-    return object % 5 == group && item % 2 == 0;
+/* Some references of every object are a group of their own. */
+static bool is_of_group(uint32_t object, uint32_t item) {
+    return (object + item) % 2 == 0;
 }
 
-static bool not_of_group(uint32_t object, uint32_t item, uint32_t group) {
-    return !is_of_group(object, item, group);
+static bool not_of_object(uint32_t object, uint32_t item, uint32_t what) {
+    return object != what || !is_of_group(object, item);
 }
 
-/* The first two are the joint ones. */
-static bool not_of_joint_groups(uint32_t object, uint32_t item, uint32_t what) {
-    return !is_of_group(object, item, 0) && !is_of_group(object, item, 1);
+/* Without the groups of every third object. */
+static bool not_of_thirds(uint32_t object, uint32_t item, uint32_t what) {
+    return object % 3 != 0 || !is_of_group(object, item);
 }
 
 static bool takes(void *context, const struct mt_holding_source *source, const struct mt_edge *edge) {
-    return is_of_group(source->object, (uint32_t)edge->link.number, source->group);
+    assert_int_equal(source->object, source->group);
+    return is_of_group(source->object, (uint32_t)edge->link.number);
+}
+
+static void check_each_group(struct scene *scene, const struct mt_holdings *holdings) {
+    bool alive[MOST], without[MOST];
+    reach_roots(scene, alive, all, 0);
+    for (uint32_t i = 0; i < scene->count; i++)
+        assert_int_equal(holdings->of[i] == MT_KEPT_BY_NOBODY, !alive[i]);
+    for (uint32_t group = 0; group < scene->count; group++) {
+        struct mt_reach_sum sum = {0};
+        reach_roots(scene, without, not_of_object, group);
+        for (uint32_t i = 0; i < scene->count; i++) {
+            bool is_kept = alive[i] && !without[i];
+            assert_int_equal(mt_holdings_keeps(holdings, group, i), is_kept);
+            sum.objects += is_kept;
+            sum.bytes += is_kept ? mt_object_total_size(&scene->census, i) : 0;
+        }
+        assert_int_equal(holdings->groups[group].kept.objects, sum.objects);
+        assert_int_equal(holdings->groups[group].kept.bytes, sum.bytes);
+    }
+}
+
+static void check_without_thirds(struct scene *scene, const struct mt_holdings *holdings) {
+    bool cut[MOST], without[MOST];
+    struct mt_marks marks;
+    for (uint32_t i = 0; i < scene->count; i++)
+        cut[i] = i % 3 == 0;
+    reach_roots(scene, without, not_of_thirds, 0);
+    assert_ok(mt_holdings_otherwise(holdings, cut, NULL, &marks));
+    compare(scene, &marks, without);
+    mt_marks_deinit(&marks);
 }
 
 static void groups_keep_what_would_be_freed_without_them(void **state) {
-    static const bool joint[GROUPS] = {true, true, false};
     for (int round = 0; round < ROUNDS; round++) {
         struct scene *scene = set_up();
         struct mt_holding_source sources[MOST];
         struct mt_holding_question question = {
-            .sources = sources, .group_count = GROUPS, .takes = takes, .joint = joint};
-        for (uint32_t i = scene->count; i-- > 0;)
-            if (i % 5 < GROUPS)
-                sources[question.source_count++] = (struct mt_holding_source){i, i % 5};
+            .sources = sources, .source_count = scene->count, .group_count = scene->count, .takes = takes};
+        for (uint32_t i = 0; i < scene->count; i++)
+            sources[i] = (struct mt_holding_source){scene->count - 1 - i, scene->count - 1 - i};
         struct mt_holdings holdings;
         assert_ok(mt_holdings_find(&scene->graph, &question, NULL, &holdings));
-        bool alive[MOST], without[MOST];
-        reach_roots(scene, alive, all, 0);
-        for (uint32_t group = 0; group < GROUPS; group++) {
-            uint64_t objects = 0;
-            reach_roots(scene, without, not_of_group, group);
-            for (uint32_t i = 0; i < scene->count; i++) {
-                assert_int_equal(mt_holdings_keeps(&holdings, group, i), alive[i] && !without[i]);
-                objects += alive[i] && !without[i];
-            }
-            assert_int_equal(holdings.groups[group].kept.objects, objects);
-        }
-        reach_roots(scene, without, not_of_joint_groups, 0);
-        for (uint32_t i = 0; i < scene->count; i++) {
-            assert_int_equal(holdings.of[i] == MT_KEPT_BY_NOBODY, !alive[i]);
-            assert_int_equal(mt_holdings_keep_jointly(&holdings, i), alive[i] && !without[i]);
-        }
+        check_each_group(scene, &holdings);
+        check_without_thirds(scene, &holdings);
         mt_holdings_deinit(&holdings);
         tear_down(scene);
     }
