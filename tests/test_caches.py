@@ -14,11 +14,11 @@ from interpreters import EVERYWHERE, MINORS, THOROUGH
 from surroundings import (
     EXAMPLES,
     PROGRAMS,
+    RECORDER,
     allow_cores,
     clean_environment,
     gcore,
     kernel_core,
-    recorded_environment,
     require_kernel_cores,
     running,
     wait_until_asleep,
@@ -41,10 +41,12 @@ def row_of(rows, name):
 
 
 @contextlib.contextmanager
-def caching(python, *options, environment, inside=()):
+def caching(python, *options, recorded=False, inside=(), variables=()):
     """(process, counters of its caches)"""
-    program = [*inside, python, PROGRAMS / "caching.py", *options, SIZE]
-    with running(program, environment, ready=None, bufsize=1) as process:
+    # Only the first program of an environment is recorded: not the one that leads into a root.
+    record = ["/usr/bin/env", f"LD_PRELOAD={RECORDER}"] if recorded else []
+    program = [*inside, *record, python, PROGRAMS / "caching.py", *options, SIZE]
+    with running(program, clean_environment(**dict(variables)), ready=None, bufsize=1) as process:
         counters = json.loads(process.stdout.readline())
         assert process.stdout.readline() == "ready\n"
         wait_until_asleep(process)
@@ -104,8 +106,8 @@ def check_bytes(process, target):
 
 @pytest.mark.parametrize("interpreter", EVERYWHERE, indirect=True, ids=str)
 def test_what_each_keeps_alive(interpreter):
-    environment = recorded_environment(**dict(interpreter.variables))
-    with caching(interpreter.path, environment=environment, inside=interpreter.inside) as (process, counters):
+    where = {"inside": interpreter.inside, "variables": interpreter.variables}
+    with caching(interpreter.path, recorded=True, **where) as (process, counters):
         target = Target(pid=process.pid)
         answer = caches(target)
         check_counters(answer["rows"], counters)
@@ -114,7 +116,7 @@ def test_what_each_keeps_alive(interpreter):
 
 
 def test_caches_written_in_python(python):
-    with caching(python, "--python", environment=recorded_environment()) as (process, counters):
+    with caching(python, "--python", recorded=True) as (process, counters):
         target = Target(pid=process.pid)
         rows = caches(target)["rows"]
         own = [row for row in rows if (row["file"] or "").endswith("/caching.py")]
@@ -125,7 +127,7 @@ def test_caches_written_in_python(python):
 
 
 def test_parts_and_what_is_shared(python):
-    with caching(python, environment=clean_environment()) as (process, _):
+    with caching(python) as (process, _):
         target = Target(pid=process.pid)
         before = caches(target)
         # Every value of `shares` is one of `square` as well: neither alone keeps it.
@@ -219,7 +221,7 @@ def test_in_a_core_of_the_kernel(python, door, tmp_path):
 
 def test_where_unnamed_caches_were_made(python):
     """With a recording the row of many caches tells that."""
-    with caching(python, environment=recorded_environment()) as (process, _):
+    with caching(python, recorded=True) as (process, _):
         (answer,) = command_line_door(Target(pid=process.pid), ["caches"], width=200)
     (remark,) = [line for line in answer.text.splitlines() if "bound methods" in line]
     assert re.match(r" +made in Bound\.__init__ caching\.py:\d+; around bound methods, which hold their", remark)

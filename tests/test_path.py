@@ -100,3 +100,99 @@ def test_ways_are_the_shortest(interpreter):
              for (address, expression), result in zip(asked, results) if result != "right"]
     assert not wrong, shown(wrong)
     assert max(least for *_, least, _ in told["targets"]) > 10, "no way is long"
+
+
+# What the expression of each object of programs/path_shapes.py is.
+EXPRESSIONS = {
+    "event": "sys.modules['__main__'].CTX.sinks[0].events[2]",
+    "hidden": "vars(sys.modules['__main__'].GUARDED)['hidden']",
+    "no name": "vars(sys.modules['__main__'].GUARDED)['no name']",
+    "said": "object.__getattribute__(sys.modules['__main__'].SILENT, '__dict__')['said']",
+    "odd": "dict.__getitem__(sys.modules['__main__'].ODD, 'odd')",
+    "key 0": "sys.modules['__main__'].KEYS[('a', 1, None)]",
+    "key 1": r"sys.modules['__main__'].KEYS[b'bytes\x00']",
+    "key 2": "sys.modules['__main__'].KEYS[-5]",
+    "key 3": "sys.modules['__main__'].KEYS[2.5]",
+    "key 4": "list(sys.modules['__main__'].KEYS.values())[4]",
+    "key 5": r"""sys.modules['__main__'].KEYS["quote's \n \u202e \udc80 """ + '\U0001f40d"]',
+    "key 6": "list(sys.modules['__main__'].KEYS.values())[6]",
+    "twice": "sys.modules['__main__'].TWICE",
+    "last": "sys.modules['__main__'].LAST",
+    "class": "sys.modules['__main__'].Sink",
+}
+HIDDEN_KEY = "list(sys.modules['__main__'].KEYS.values())[2]"
+NAMED = ["event", "hidden", "no name", "said", "odd", "local", "thread", "far"]
+
+
+@contextlib.contextmanager
+def shapes(interpreter):
+    program = [*interpreter.inside, interpreter.path, PROGRAMS / "path_shapes.py"]
+    environment = clean_environment(PYTHONDONTWRITEBYTECODE="1", **dict(interpreter.variables))
+    with running(program, environment, ready=None) as process:
+        told = json.loads(process.stdout.readline())
+        wait_until_asleep(process)
+        yield process, told
+
+
+@on_every_interpreter
+def test_shapes(interpreter):
+    with shapes(interpreter) as (process, told):
+        answers = dict(zip(told, ask(process, told.values())))
+        assert answers["garbage"]["paths"] == [] and answers["garbage"]["complete"]
+        first = {name: answer["paths"][0] for name, answer in answers.items() if answer["paths"]}
+        assert {name: first[name]["expression"] for name in EXPRESSIONS} == EXPRESSIONS
+        asked = [[told[name], path["expression"]] for name, answer in answers.items() for path in answer["paths"]]
+        assert set(evaluate(process, asked)) == {"right"}, asked
+        # The sources of variables.
+        local, thread = first["local"], first["thread"]
+        assert (local["kind"], local["variable"], local["function"], local["thread"]) == ("local", "local", "deep", 1)
+        assert (thread["variable"], thread["thread"]) == ("of_thread", 2) and thread["function"].endswith("in_thread")
+        # Two names of one module are two roots, and the other end of a way is one more.
+        assert [path["root"] for path in answers["twice"]["paths"]] == ["module __main__"] * 2
+        assert [path["chain"][0]["link"] for path in answers["last"]["paths"]] == ["['LAST']", "['FIRST']"]
+        assert first["far"]["length"] >= 1001
+        # The chain of the first: module, instance (whose attributes may be a dict), list, instance, list.
+        links = [step["link"] for step in first["event"]["chain"] if step["link"] != ".__dict__"]
+        assert [link.strip(".[]'") for link in links] == ["CTX", "sinks", "0", "events", "2"]
+        assert first["event"]["chain"][0]["type"] == "Context" and first["event"]["chain"][-1]["type"] == "dict"
+        (hidden,) = ask(process, [told["key 2"]], "--no-values")
+        assert hidden["paths"][0]["expression"] == HIDDEN_KEY and "-5" not in json.dumps(hidden["paths"])
+        assert evaluate(process, [[told["key 2"], HIDDEN_KEY]]) == ["right"]
+
+
+def lines_of(text):
+    return [line for line in text.splitlines() if not line.startswith("(stopped")]
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_text(python, door):
+    with shapes(EVERYWHERE[0]) as (process, told):
+        target = Target(pid=process.pid)
+        event, twice, garbage, far = (f"{told[name]:#x}" for name in ("event", "twice", "garbage", "far"))
+        answers = DOORS[door](target, [f"path {one}" for one in (event, twice, garbage, far)])
+    way = ["       module __main__ -> ['CTX'] Context -> .sinks list -> [0] Sink -> .events",
+           "        list -> [2] dict"]  # fmt: skip
+    texts = [lines_of(answer.text) for answer in answers]
+    assert texts[0][0] == f"dict of 1 at {event}, reachable from 1 named root"
+    assert texts[0][1] == "  1  " + EXPRESSIONS["event"]
+    assert " ".join(line.strip() for line in texts[0][2:4]) == " ".join(line.strip() for line in way)
+    number = 1 if door == "memtrace" else 2
+    assert texts[1][0] == f"list of 1 at {twice}, reachable from 2 named roots"
+    assert texts[1][1] == f"{number:3}  sys.modules['__main__'].TWICE"
+    assert texts[1][3] == f"{number + 1:3}  sys.modules['__main__'].ALSO"
+    assert texts[2][0] == f"list of 1 at {garbage}, reachable from no root: it waits for the"
+    assert any(" more -> " in line for line in texts[3])
+    for line in (line for text in texts for line in text if "sys.modules" not in line and "gc.get" not in line):
+        assert len(line) <= 80, line
+
+
+def test_how_many(python):
+    with shapes(EVERYWHERE[0]) as (process, told):
+        (none,) = ask(process, [told["class"]], "--limit 1")
+        assert len(none["paths"]) == 1 and not none["complete"]
+        (all_roots,) = ask(process, [told["class"]], "--all-roots")
+        assert len(all_roots["paths"]) > 1 and all_roots["complete"]
+        (cut,) = ask(process, [told["class"]], "--all-roots --limit 1")
+        assert len(cut["paths"]) == 1 and cut["omitted"]["rows"] == len(all_roots["paths"]) - 1
+        (wrong,) = ask(process, [0x10])
+        assert wrong["error"]["code"] == "not-found"

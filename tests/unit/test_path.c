@@ -159,7 +159,7 @@ static void a_search_can_be_interrupted(void **state) {
     struct heap heap;
     uint64_t random = 2;
     struct mt_paths paths = {.object = FAR};
-    struct mt_watch watch = {.interrupted = interrupted};
+    struct mt_watch watch = {.interrupted = interrupted, .last = 1};
     assert_ok(mt_view_create(target, &view));
     make_heap(&heap, view, &random);
     assert_error(mt_paths_find(&heap.graph, 0, SIZE_MAX, &watch, &paths), MT_ERROR_INTERRUPTED, "");
