@@ -3,12 +3,13 @@
 Each program of this folder stops with the truth about itself written down (truth.py). Nothing here knows a layout.
 """
 import collections
+import os
 import random
 
 import pytest
 
 from asking import asked_name, compared, examined, has_numpy, links, require_commands, targets
-from interpreters import EVERYWHERE
+from interpreters import EVERYWHERE, MINORS, THOROUGH
 
 PROGRAMS = {
     "zoo": ("zoo.py",),  # with numpy's arrays where there is numpy
@@ -24,7 +25,9 @@ EVERYBODYS, SLACK = {"builtins.int", "builtins.bool", "builtins.NoneType"}, 4
 LEAST_EXPLAINED = 0.99  # of the mortal objects
 MANY = 20  # differences that a failing test shows
 
-on_every_interpreter = pytest.mark.parametrize("interpreter", EVERYWHERE, indirect=True, ids=str)
+# One of each minor version; MEMTRACE_STRESS=1: all, debug builds and the others too.
+EXAMINED = EVERYWHERE if os.environ.get("MEMTRACE_STRESS") == "1" else THOROUGH + MINORS
+on_every_interpreter = pytest.mark.parametrize("interpreter", EXAMINED, indirect=True, ids=str)
 
 
 @pytest.fixture(scope="module")
@@ -200,8 +203,14 @@ def test_holders(exam, interpreter):
 
 
 def _certain_part(answer):
-    """What does not depend on what happens to lie on a C stack."""
-    return [row for row in answer.get("rows", ()) if row["kind"] != "guess"], answer.get("error")
+    """What does not depend on C stacks, from which guesses come, and through which a thread's frames are chained. gdb's
+    gcore leaves out a thread's whole stack when it begins with a guard of glibc 2.42's kind, which can't be read."""
+    rows = [
+        (row["address"], row["link"], row["kind"], row["count"])
+        for row in answer.get("rows", ())
+        if row["kind"] != "guess" and not (row["kind"] == "root" and "frame" in row)
+    ]
+    return rows, answer.get("error")
 
 
 @on_every_interpreter

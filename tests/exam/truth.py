@@ -55,7 +55,7 @@ READ_CODE = [  # bound readers of the fields of a code object: to call one looks
 ]
 
 
-TOOLS = (sys.getrefcount, gc.get_objects, gc.get_referents, sys._getframe)
+TOOLS = (sys.getrefcount, gc.get_objects, gc.get_referents, sys._getframe, memoryview.cast)
 
 
 def _bare_fork():
@@ -91,21 +91,21 @@ def _examine(given, tools, closure_tools, objects, counts):
     """Of the child: [object], [its count]; deeper, with `objects`, only counts. What only one of the two levels has by
     a variable is made for us and untracked: even None would be counted wrongly. `given` is here to be the same at both.
     No comprehension may use our variables: until 3.11 that makes a cell, which would be there before get_objects()."""
-    getrefcount, get_objects, get_referents, getframe = tools
+    getrefcount, get_objects, get_referents, getframe, cast = tools
     here = counts
     if not objects:
         objects = get_objects()
         if FRAMES_ARE_TRACKED:
             objects = _without(objects, getframe())
         objects = _closure(objects, get_referents, *closure_tools)
-        objects.append(object())  # nobody else knows it: what it shows is the measuring's own
-        here = memoryview(bytearray(8 * len(objects))).cast("q")
+        objects += [object()]  # nobody else knows it: what it shows is the measuring's own
+        here = cast(memoryview(bytearray(8 * len(objects))), "q")
     for index, one in enumerate(objects):
         here[index] = getrefcount(one)
     del index, one
     if counts:
         return None
-    below = memoryview(bytearray(8 * len(objects))).cast("q")
+    below = cast(memoryview(bytearray(8 * len(objects))), "q")
     _examine(given, tools, closure_tools, objects, below)
     objects.pop()
     return objects, _corrected(here, below)
