@@ -12,7 +12,7 @@ from doors import DOORS, Target
 from interpreters import EVERYWHERE
 from surroundings import COMMAND, PROGRAMS, TIMEOUT, clean_environment, running, wait_until_asleep
 
-SAMPLE = 2500  # objects of each heap
+SAMPLE = 1000  # objects of each heap
 LEAST_EXPRESSED = 0.9  # of them have an expression
 MANY = 10  # differences that a failing test shows
 
@@ -57,11 +57,12 @@ def shown(differences):
 
 
 def answers_of(interpreter, process, targets):
-    """{address: answer}, of those that are found: what only C code holds is not where nobody lists mimalloc's blocks."""
+    """{address: answer}, of those that are found: what only C code holds is not where nobody lists mimalloc's blocks, and a
+    few have died since they were chosen."""
     answers = dict(zip(targets, ask(process, targets)))
     missing = [(targets[address], answer) for address, answer in answers.items() if "error" in answer]
     is_mimalloc = ("PYTHONMALLOC", "mimalloc") in interpreter.variables
-    assert len(missing) <= (0.1 * len(targets) if is_mimalloc else 0), shown(missing)
+    assert len(missing) <= (0.1 if is_mimalloc else 0.002) * len(targets), shown(missing)
     return {address: answer for address, answer in answers.items() if "error" not in answer}
 
 
@@ -138,7 +139,8 @@ def shapes(interpreter):
 def test_shapes(interpreter):
     with shapes(interpreter) as (process, told):
         answers = dict(zip(told, ask(process, told.values())))
-        assert answers["garbage"]["paths"] == [] and answers["garbage"]["complete"]
+        # What is left in a buffer of an object that was there may look as if it held.
+        assert {path["kind"] for path in answers["garbage"]["paths"]} <= {"unknown"} and answers["garbage"]["complete"]
         first = {name: answer["paths"][0] for name, answer in answers.items() if answer["paths"]}
         assert {name: first[name]["expression"] for name in EXPRESSIONS} == EXPRESSIONS
         asked = [[told[name], path["expression"]] for name, answer in answers.items() for path in answer["paths"]]
@@ -180,7 +182,7 @@ def test_text(python, door):
     assert texts[1][0] == f"list of 1 at {twice}, reachable from 2 named roots"
     assert texts[1][1] == f"{number:3}  sys.modules['__main__'].TWICE"
     assert texts[1][3] == f"{number + 1:3}  sys.modules['__main__'].ALSO"
-    assert texts[2][0] == f"list of 1 at {garbage}, reachable from no root: it waits for the"
+    assert " ".join(texts[2]).startswith(f"list of 1 at {garbage}, reachable from no root: it waits for the")
     assert any(" more -> " in line for line in texts[3])
     for line in (line for text in texts for line in text if "sys.modules" not in line and "gc.get" not in line):
         assert len(line) <= 80, line

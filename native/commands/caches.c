@@ -201,7 +201,7 @@ static struct mt_error *emit_remark(const struct answer *answer, const struct mt
     struct mt_error *error = NULL;
     if (image && row->count > 1 && has_counters(row))
         error = append_maker(answer, image, address_of(answer, row), &text);
-    if (row->caches_method)
+    if (row->caches_method && row->entries > 0)
         append_method(row, &text);
     else if (row->instances.length + row->waiting.instances.length > 0)
         append_bound(row, &text);
@@ -393,9 +393,10 @@ static size_t choose_shown(const struct answer *answer) {
     size_t shown = mt_listing_shown(answer->call, caches->rows.length);
     if (answer->call->emitter.json || answer->call->options.given & MT_OPTION_LIMIT)
         return shown;
-    while (shown > ROWS_AT_LEAST) {
+    while (shown > 0) {
         const struct mt_cache_row *row = &caches->rows.data[shown - 1];
-        if (row->entries > 0 && row->kept.bytes + row->waiting.sum.bytes >= whole / WORTH_A_ROW)
+        bool is_small = row->kept.bytes + row->waiting.sum.bytes < whole / WORTH_A_ROW;
+        if (row->entries > 0 && (!is_small || shown <= ROWS_AT_LEAST))
             break;
         shown--;
     }

@@ -14,6 +14,7 @@
 #define DEFAULT_PATHS 5  /* without --all-roots and --limit */
 #define MOST_SHOWN 12    /* steps of a way, in text */
 #define INDENT "       " /* below a row's name */
+#define NEXT_LINE INDENT " "
 
 struct answer {
     struct mt_call *call;
@@ -109,18 +110,21 @@ struct way {
     unsigned width; /* 0: any */
 };
 
-/* Appends a piece that is not broken. */
+/* Appends a piece that is not broken, but cut where it is longer than a line. */
 static void append_piece(struct way *way, const char *piece) {
-    struct mt_strbuf escaped = MT_STRBUF_INIT;
+    struct mt_strbuf escaped = MT_STRBUF_INIT, cut = MT_STRBUF_INIT;
+    const size_t indent = strlen(NEXT_LINE);
     mt_text_escape(&escaped, piece);
-    size_t columns = mt_text_columns(text_of(&escaped));
-    if (way->width > 0 && way->column > strlen(INDENT) && way->column + columns > way->width) {
-        mt_strbuf_append(&way->text, "\n" INDENT " ");
-        way->column = strlen(INDENT " ");
+    mt_text_cut(&cut, text_of(&escaped), way->width > indent ? way->width - indent : 0);
+    size_t columns = mt_text_columns(text_of(&cut));
+    if (way->width > 0 && way->text.length > 0 && way->column + columns > way->width) {
+        mt_strbuf_append(&way->text, "\n" NEXT_LINE);
+        way->column = indent;
     }
-    mt_strbuf_append(&way->text, text_of(&escaped));
+    mt_strbuf_append(&way->text, text_of(&cut));
     way->column += columns;
     mt_strbuf_deinit(&escaped);
+    mt_strbuf_deinit(&cut);
 }
 
 /* Appends " -> .sinks list"; returns how many steps that were. */

@@ -36,7 +36,7 @@ static uint32_t row_of_group(const struct mt_cache_search *search, uint32_t grou
 struct keeping {
     struct mt_cache_search *search;
     struct mt_holdings *holdings;
-    bool *cut; /* by group */
+    bool *cut; /* by group; between two questions for any use */
 };
 
 static bool waits(const struct mt_holdings *holdings, const struct mt_cache *cache) {
@@ -159,6 +159,7 @@ static void sort_instances(mt_cache_instances_list *list) {
 struct keys {
     struct mt_cache_search *search;
     const struct mt_holdings *holdings;
+    const bool *inside;               /* by group: what the cache alone keeps */
     const struct mt_marks *otherwise; /* alive without all caches of functions */
     struct mt_cache_row *row;
     uint64_t class;
@@ -183,9 +184,10 @@ static uint64_t first_argument(struct mt_python *python, uint64_t key) {
 
 /* By whom the instance is kept; NULL: not by caches alone. */
 static mt_cache_instances_list *list_of(const struct keys *keys, uint32_t instance) {
-    if (mt_holdings_keeps(keys->holdings, keys->row->cache, instance))
+    uint32_t group = keys->holdings->of[instance];
+    if (group < keys->holdings->group_count && keys->inside[group])
         return &keys->row->kept_instances;
-    bool is_alive = keys->holdings->of[instance] != MT_KEPT_BY_NOBODY;
+    bool is_alive = group != MT_KEPT_BY_NOBODY;
     return is_alive && !mt_marks_has(keys->otherwise, instance) ? &keys->row->shared_instances : NULL;
 }
 
@@ -215,11 +217,13 @@ static struct mt_error *count_kept(struct keeping *keeping, const struct mt_mark
     const struct mt_cache *cache = &search->found.caches.data[row->cache];
     struct keys keys = {.search = search,
                         .holdings = keeping->holdings,
+                        .inside = keeping->cut,
                         .otherwise = otherwise,
                         .row = row,
                         .class = cache->class->address};
     if (!mt_marks_init(&keys.seen, search->census->count))
         return &mt_error_no_memory;
+    mt_holdings_inside(keeping->holdings, row->cache, keeping->cut);
     mt_dict_visit(search->python, search->census->addresses[cache->dict], take_key, &keys);
     mt_marks_deinit(&keys.seen);
     sort_instances(&row->kept_instances);
@@ -321,30 +325,38 @@ static struct mt_error *tell_all_apart(struct keeping *keeping) {
 
 /* --- parts -------------------------------------------------------------------------------------------------------- */
 
-/* Does another row that is listed alone keep this group? */
-static bool is_part(const struct keeping *keeping, const bool *listed, uint32_t group) {
+/* The nearest group above that is of another row, one that is listed; a number beyond the groups: there is none.
+ * `above` has that already of all groups that keep this one. */
+static uint32_t find_above(const struct keeping *keeping, const bool *listed, const uint32_t *above, uint32_t group) {
     const struct mt_cache_search *search = keeping->search;
-    const struct mt_holdings *holdings = keeping->holdings;
-    uint32_t row = row_of_group(search, group);
-    for (uint32_t outer = holdings->groups[group].outer; outer < holdings->group_count;
-         outer = holdings->groups[outer].outer)
-        if (row_of_group(search, outer) != row && listed[row_of_group(search, outer)])
-            return true;
-    return false;
+    uint32_t row = row_of_group(search, group), outer = keeping->holdings->groups[group].outer;
+    while (outer < keeping->holdings->group_count) {
+        uint32_t outer_row = row_of_group(search, outer);
+        if (outer_row != row && listed[outer_row])
+            break;
+        /* Of an own row, this is the answer; of one that is not listed, it may be of our own again: once more. */
+        outer = above[outer];
+    }
+    return outer;
 }
 
 /* A row is a part of others when all of its groups are. */
-static void find_parts(struct keeping *keeping, const bool *listed) {
+static struct mt_error *find_parts(struct keeping *keeping, const bool *listed) {
     struct mt_cache_search *search = keeping->search;
     struct mt_caches *found = &search->found;
+    const struct mt_holdings *holdings = keeping->holdings;
+    MT_AUTO_FREE uint32_t *above = malloc(((size_t)holdings->group_count + 1) * sizeof *above);
+    if (!above)
+        return &mt_error_no_memory;
     for (size_t i = 0; i < found->rows.length; i++)
         found->rows.data[i].is_part = true;
-    for (uint32_t group = 0; group < search->groups.caches.length; group++) {
-        struct mt_cache_row *row = &found->rows.data[row_of_group(search, group)];
-        bool has_references = keeping->holdings->groups[group].outer != MT_KEPT_BY_NOBODY;
-        if (has_references && !is_part(keeping, listed, group))
-            row->is_part = false;
+    for (uint32_t i = 0; i < holdings->order_count; i++) {
+        uint32_t group = holdings->order[i];
+        above[group] = find_above(keeping, listed, above, group);
+        if (above[group] >= holdings->group_count)
+            found->rows.data[row_of_group(search, group)].is_part = false;
     }
+    return NULL;
 }
 
 /* --- all ---------------------------------------------------------------------------------------------------------- */
@@ -363,8 +375,7 @@ static struct mt_error *keep(struct keeping *keeping) {
         return &mt_error_no_memory;
     for (size_t i = 0; i < found->rows.length; i++)
         listed[i] = mt_cache_is_listed(keeping->search, &found->rows.data[i]);
-    find_parts(keeping, listed);
-    return NULL;
+    return find_parts(keeping, listed);
 }
 
 struct mt_error *mt_cache_keep(struct mt_cache_search *search) {

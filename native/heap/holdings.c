@@ -1,6 +1,7 @@
 #include "heap/holdings.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 
@@ -229,8 +230,7 @@ static void add(struct mt_reach_sum *sum, const struct mt_reach_sum *more) {
     sum->bytes += more->bytes;
 }
 
-static struct mt_error *add_up(struct build *build, const struct mt_dominators *dominators,
-                               struct mt_holdings *holdings) {
+static struct mt_error *add_up(struct build *build, struct mt_holdings *holdings) {
     struct mt_census *census = build->graph->census;
     for (uint32_t i = 0; i < census->count; i++) {
         struct mt_error *error = i % POLL_EVERY == 0 ? mt_watch_poll(build->watch, "adding up") : NULL;
@@ -242,28 +242,36 @@ static struct mt_error *add_up(struct build *build, const struct mt_dominators *
         add(&holdings->groups[holdings->of[i]].kept, &one);
     }
     /* From the inside out. */
-    for (uint32_t i = dominators->reached; i-- > 0;) {
-        if (dominators->order[i] < census->count)
-            continue;
-        const struct mt_holding *group = &holdings->groups[dominators->order[i] - census->count];
+    for (uint32_t i = holdings->order_count; i-- > 0;) {
+        const struct mt_holding *group = &holdings->groups[holdings->order[i]];
         if (group->outer < holdings->group_count)
             add(&holdings->groups[group->outer].kept, &group->kept);
     }
     return NULL;
 }
 
+static bool take_groups(const struct mt_dominators *dominators, struct mt_holdings *holdings) {
+    uint32_t common = holdings->flow.common;
+    holdings->groups = calloc((size_t)holdings->group_count + 1, sizeof *holdings->groups);
+    holdings->order = malloc(((size_t)holdings->group_count + 1) * sizeof *holdings->order);
+    if (!holdings->groups || !holdings->order)
+        return false;
+    for (uint32_t group = 0; group < holdings->group_count; group++)
+        holdings->groups[group].outer = dominators->of[common + group];
+    for (uint32_t i = 0; i < dominators->reached; i++)
+        if (dominators->order[i] >= common)
+            holdings->order[holdings->order_count++] = dominators->order[i] - common;
+    return true;
+}
+
 static struct mt_error *measure(struct build *build, struct mt_holdings *holdings) {
     struct mt_dominators dominators;
-    const struct mt_flow *flow = &holdings->flow;
-    struct mt_error *error = mt_dominators_find(flow, build->watch, &dominators);
+    struct mt_error *error = mt_dominators_find(&holdings->flow, build->watch, &dominators);
     if (error)
         return error;
-    name_groups(&dominators, flow->common);
+    name_groups(&dominators, holdings->flow.common);
     holdings->of = dominators.of;
-    holdings->groups = calloc((size_t)holdings->group_count + 1, sizeof *holdings->groups);
-    for (uint32_t group = 0; holdings->groups && group < holdings->group_count; group++)
-        holdings->groups[group].outer = dominators.of[flow->common + group];
-    error = holdings->groups ? add_up(build, &dominators, holdings) : &mt_error_no_memory;
+    error = take_groups(&dominators, holdings) ? add_up(build, holdings) : &mt_error_no_memory;
     free(dominators.order);
     return error;
 }
@@ -291,15 +299,19 @@ struct mt_error *mt_holdings_find(struct mt_graph *graph, const struct mt_holdin
 void mt_holdings_deinit(struct mt_holdings *holdings) {
     free(holdings->of);
     free(holdings->groups);
+    free(holdings->order);
     free(holdings->own);
     free(holdings->own_targets);
     free(holdings->roots);
     *holdings = (struct mt_holdings){0};
 }
 
-bool mt_holdings_keeps(const struct mt_holdings *holdings, uint32_t group, uint32_t object) {
-    uint32_t holder = holdings->of[object];
-    while (holder != group && holder < holdings->group_count)
-        holder = holdings->groups[holder].outer;
-    return holder == group;
+void mt_holdings_inside(const struct mt_holdings *holdings, uint32_t group, bool *ret_inside) {
+    memset(ret_inside, 0, holdings->group_count * sizeof *ret_inside);
+    ret_inside[group] = true;
+    for (uint32_t i = 0; i < holdings->order_count; i++) {
+        uint32_t outer = holdings->groups[holdings->order[i]].outer;
+        if (outer < holdings->group_count && ret_inside[outer])
+            ret_inside[holdings->order[i]] = true;
+    }
 }

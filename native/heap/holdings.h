@@ -39,6 +39,8 @@ struct mt_holdings {
     uint32_t *of; /* of each object: the innermost group that alone keeps it alive, or one of the above */
     struct mt_holding *groups;
     uint32_t group_count;
+    uint32_t *order; /* groups that have references of something alive, each behind its `outer` */
+    uint32_t order_count;
     /* private: the graph with the groups' nodes, and what of it is not the heap's own */
     struct mt_flow flow;
     struct mt_flow_node *own;
@@ -57,8 +59,8 @@ struct mt_holding_question {
 struct mt_error *mt_holdings_find(struct mt_graph *graph, const struct mt_holding_question *question,
                                   struct mt_watch *watch, struct mt_holdings *ret);
 void mt_holdings_deinit(struct mt_holdings *holdings);
-/* Does the group alone keep the object alive? */
-bool mt_holdings_keeps(const struct mt_holdings *holdings, uint32_t group, uint32_t object);
+/* By group, is it this one, or one that this one alone keeps alive? The objects that it keeps are theirs. */
+void mt_holdings_inside(const struct mt_holdings *holdings, uint32_t group, bool *ret_inside);
 /* What stays alive without any of the groups that `cut` says, by group. */
 struct mt_error *mt_holdings_otherwise(const struct mt_holdings *holdings, const bool *cut, struct mt_watch *watch,
                                        struct mt_marks *ret);

@@ -26,13 +26,15 @@ struct search {
     size_t found; /* ends of the forms that are wanted */
     MT_VECTOR(uint32_t) queue;
     MT_VECTOR(struct module) module_list;
-    struct mt_hash_map modules;    /* dict of a module in sys.modules -> index into module_list */
-    struct mt_hash_map frames;     /* up to 3.10: frame object that runs -> index into graph->roots */
-    struct mt_hash_map first_root; /* object -> index of the first of its roots */
-    struct mt_marks has_root;      /* asked before the map is */
-    struct mt_marks guessed;       /* objects whose way goes over a guess */
-    bool over_guesses;             /* what is found now is */
-    bool failed;                   /* memory is out */
+    struct mt_hash_map modules;     /* dict of a module in sys.modules -> index into module_list */
+    struct mt_hash_map frames;      /* up to 3.10: frame object that runs -> index into graph->roots */
+    uint32_t *lengths;              /* of each object that was seen: references from it on */
+    struct mt_hash_map first_root;  /* object -> index of the first of its roots */
+    struct mt_hash_map first_guess; /* object -> index of the first guess that leads to it */
+    struct mt_marks has_root;       /* asked before the map is */
+    struct mt_marks guessed;        /* objects whose way goes over a guess */
+    bool over_guesses;              /* what is found now is */
+    bool failed;                    /* memory is out */
 };
 
 /* --- where the search ends ---------------------------------------------------------------------------------------- */
@@ -79,6 +81,9 @@ static struct mt_error *find_roots(struct search *search) {
             (is_running_frame(search, edge) && !mt_hash_map_find_or_insert(&search->frames, edge->target, i, NULL)))
             return &mt_error_no_memory;
     }
+    for (size_t i = 0; i < graph->guesses.length; i++)
+        if (!mt_hash_map_find_or_insert(&search->first_guess, graph->guesses.data[i].target, i, NULL))
+            return &mt_error_no_memory;
     find_modules(search);
     return search->failed ? &mt_error_no_memory : NULL;
 }
@@ -129,17 +134,6 @@ static bool find_link(const struct mt_graph *graph, uint32_t source, uint32_t ta
 
 /* --- ends --------------------------------------------------------------------------------------------------------- */
 
-static uint32_t next_of(const struct mt_paths *paths, uint32_t object) {
-    return paths->nexts[object] - 1;
-}
-
-static uint32_t length_from(const struct mt_paths *paths, uint32_t object) {
-    uint32_t length = 1;
-    for (; next_of(paths, object) != object; object = next_of(paths, object))
-        length++;
-    return length;
-}
-
 static bool is_wanted(enum mt_path_form form) {
     return form <= MT_PATH_ROOT;
 }
@@ -147,7 +141,7 @@ static bool is_wanted(enum mt_path_form form) {
 static void add_end(struct search *search, struct mt_path_end end) {
     if (is_wanted(end.form) && mt_marks_has(&search->guessed, end.object))
         end.form = MT_PATH_GUESS;
-    end.length = length_from(search->paths, end.object);
+    end.length = search->lengths[end.object] + 1;
     search->found += is_wanted(end.form);
     search->failed |= !mt_vector_push(&search->paths->ends, end);
 }
@@ -247,6 +241,7 @@ static bool keeps(const struct search *search, uint32_t source, const struct mt_
 
 static void see(struct search *search, uint32_t object, uint32_t next) {
     search->paths->nexts[object] = next + 1;
+    search->lengths[object] = object == next ? 0 : search->lengths[next] + 1;
     if (search->over_guesses)
         mt_marks_add(&search->guessed, object);
     search->failed |= !mt_vector_push(&search->queue, object);
@@ -267,6 +262,11 @@ static void see_sources(struct search *search, uint32_t object) {
     }
 }
 
+static void go_on_from(struct search *search, uint32_t object) {
+    end_at_roots(search, object);
+    see_sources(search, object);
+}
+
 static bool has_enough(const struct search *search) {
     return search->failed || search->found >= search->wanted;
 }
@@ -277,29 +277,33 @@ static struct mt_error *go_on(struct search *search, size_t *at) {
         struct mt_error *error = *at % POLL_EVERY == 0 ? mt_watch_poll(search->watch, "searching for roots") : NULL;
         if (error)
             return error;
-        uint32_t object = search->queue.data[*at];
-        end_at_roots(search, object);
-        see_sources(search, object);
+        go_on_from(search, search->queue.data[*at]);
     }
     return search->failed ? &mt_error_no_memory : NULL;
 }
 
-/* What guesses say that leads to what was seen, and what leads there; until nothing is new. */
-static struct mt_error *go_over_guesses(struct search *search, size_t *at) {
+static void see_guesses(struct search *search, uint32_t object) {
     const struct mt_graph *graph = search->graph;
-    struct mt_error *error = NULL;
+    const uint64_t *first = mt_hash_map_find(&search->first_guess, object);
+    for (size_t i = first ? *first : SIZE_MAX; i < graph->guesses.length && graph->guesses.data[i].target == object;
+         i++)
+        if (search->paths->nexts[graph->guesses.data[i].source] == 0)
+            see(search, graph->guesses.data[i].source, object);
+}
+
+/* Goes on from the objects of the queue from `at` on; and, over guesses alone, from all before. */
+static struct mt_error *go_over_guesses(struct search *search, size_t at) {
     search->over_guesses = true;
-    for (size_t before = 0; before < search->queue.length && !error;) {
-        before = search->queue.length;
-        for (size_t i = 0; i < graph->guesses.length; i++) {
-            const struct mt_guess_edge *guess = &graph->guesses.data[i];
-            if (search->paths->nexts[guess->target] != 0 && search->paths->nexts[guess->source] == 0)
-                see(search, guess->source, guess->target);
-        }
-        if (before < search->queue.length)
-            error = go_on(search, at);
+    for (size_t i = 0; i < search->queue.length && !search->failed; i++) {
+        struct mt_error *error = i % POLL_EVERY == 0 ? mt_watch_poll(search->watch, "searching for roots") : NULL;
+        uint32_t object = search->queue.data[i];
+        if (error)
+            return error;
+        if (i >= at)
+            go_on_from(search, object);
+        see_guesses(search, object);
     }
-    return error;
+    return search->failed ? &mt_error_no_memory : NULL;
 }
 
 static bool holds_itself(const struct search *search, uint32_t object, enum mt_path_form *ret) {
@@ -330,7 +334,7 @@ static struct mt_error *find_ends(struct search *search) {
     struct mt_error *error = go_on(search, &at);
     search->paths->complete = !error && at == search->queue.length;
     if (!error && (all || search->found == 0))
-        error = go_over_guesses(search, &at);
+        error = go_over_guesses(search, at);
     if (!error && (all || search->found == 0))
         error = end_at_unknown(search);
     return error;
@@ -372,7 +376,9 @@ static void choose_ends(struct mt_paths *paths, size_t wanted) {
 static struct mt_error *prepare(struct search *search) {
     uint32_t count = search->graph->census->count;
     search->paths->nexts = calloc((size_t)count + 1, sizeof *search->paths->nexts);
-    if (!search->paths->nexts || !mt_marks_init(&search->has_root, count) || !mt_marks_init(&search->guessed, count))
+    search->lengths = calloc((size_t)count + 1, sizeof *search->lengths);
+    if (!search->paths->nexts || !search->lengths || !mt_marks_init(&search->has_root, count) ||
+        !mt_marks_init(&search->guessed, count))
         return &mt_error_no_memory;
     return find_roots(search);
 }
@@ -390,6 +396,8 @@ struct mt_error *mt_paths_find(struct mt_graph *graph, uint32_t object, size_t w
     mt_hash_map_deinit(&search.modules);
     mt_hash_map_deinit(&search.frames);
     mt_hash_map_deinit(&search.first_root);
+    mt_hash_map_deinit(&search.first_guess);
+    free(search.lengths);
     mt_marks_deinit(&search.has_root);
     mt_marks_deinit(&search.guessed);
     if (error) {
@@ -412,6 +420,10 @@ void mt_paths_deinit(struct mt_paths *paths) {
 }
 
 /* --- ways --------------------------------------------------------------------------------------------------------- */
+
+static uint32_t next_of(const struct mt_paths *paths, uint32_t object) {
+    return paths->nexts[object] - 1;
+}
 
 /* How an object holds the next one on the way, which is always the same. */
 static struct mt_error *link_to_next(struct mt_paths *paths, uint32_t object, struct mt_path_link *ret) {

@@ -102,9 +102,9 @@ void mt_emit_stack(struct mt_emitter *emitter, const char *key, const struct mt_
 static void append_wrapped(struct mt_emitter *emitter, const char *line, const char *continuation) {
     size_t indent = 0;
     while (emitter->width > 0 && indent + mt_text_columns(line) > emitter->width) {
-        size_t best = 0, columns = indent;
+        size_t best = 0, columns = indent, words = strspn(line, " ");
         for (size_t i = 0; line[i] != '\0'; i++) {
-            if (line[i] == ' ' && i > 0) {
+            if (line[i] == ' ' && i > words) {
                 if (best > 0 && columns > emitter->width)
                     break;
                 best = i;
@@ -490,7 +490,7 @@ static void append_rest_of_row(struct mt_emitter *emitter, struct mt_strbuf *lin
         append_name(line, last);
         append_below(emitter, line);
     }
-    if (cells[0].remark) {
+    if (cells[0].remark && *cells[0].remark != '\0') {
         mt_strbuf_printf(line, BELOW "%s", cells[0].remark);
         append_below(emitter, line);
     }

@@ -183,7 +183,7 @@ static const struct {
 } questions[] = {
     {"summary --json", false},           {"types --limit 5", false},   {"who-holds --type dict --limit 5", false},
     {"instances --limit 5 list", false}, {"threads --limit 5", false}, {"object ", true},
-    {"holds --limit 5 ", true},          {"who-holds --json ", true},
+    {"holds --limit 5 ", true},          {"who-holds --json ", true},  {"path --all-roots --limit 20 ", true},
 };
 
 static unsigned ask(const char *core) {

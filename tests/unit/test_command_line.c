@@ -93,7 +93,7 @@ static void expect_command(const char *line, const char *name, const char *rest_
 
 static void commands_may_be_shortened(void **state) {
     expect_command("peak --json", "peak", "--json");
-    expect_command("  p  --by line", "peak", "--by line");
+    expect_command("  pe  --by line", "peak", "--by line");
     expect_command("rec", "record", "");
     expect_command("record --level heap", "record", "--level heap");
     expect_command("record stop --json", "record stop", "--json");
@@ -143,7 +143,7 @@ static void words_are_completed(void **state) {
     expect_completion("", all.data);
     expect_completion("help ", all.data);
     mt_strbuf_deinit(&all);
-    expect_completion("  p", "peak\n");
+    expect_completion("  p", "peak\npath\n");
     expect_completion("x", "");
     expect_completion("record ", "stop\n");
     expect_completion("record s", "stop\n");

@@ -195,13 +195,39 @@ static void json_says_the_same(void **state) {
                   "\"address\":\"0x7f0000001000\"}]");
 }
 
+static void names_that_do_not_fit_stand_below(void **state) {
+    static const struct mt_column columns[] = {{MT_COLUMN_HANDLE, "#", NULL}, {MT_COLUMN_NAME, "name", NULL}};
+    static const char *const names[] = {"short", "a_name_that_is_too_long"};
+    struct mt_emitter emitter;
+    mt_emitter_init(&emitter, false, 24);
+    mt_emit_table_begin(&emitter, "rows", columns, 2);
+    mt_emit_row_remark(&emitter, "of no row");
+    for (size_t i = 0; i < 2; i++) {
+        mt_emit_row_begin(&emitter, MT_ROW_BOTH);
+        mt_emit_cell_number(&emitter, i + 1);
+        mt_emit_cell_value(&emitter, names[i], "a.py:3");
+        mt_emit_row_end(&emitter);
+        mt_emit_row_remark(&emitter, i == 0 ? "some words about it\n" : "");
+    }
+    mt_emit_table_end(&emitter);
+    assert_true(mt_emitter_ok(&emitter));
+    assert_string_equal(emitter.body.data, "  #  name\n"
+                                           "  1  short  a.py:3\n"
+                                           "     some words about\n"
+                                           "     it\\x0a\n"
+                                           "  2\n"
+                                           "     a_name_that_is_too_long\n"
+                                           "     a.py:3\n");
+    mt_emitter_deinit(&emitter);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(target_text_is_escaped), cmocka_unit_test(columns_are_counted),
         cmocka_unit_test(numbers_read_well),      cmocka_unit_test(places_fit_their_width),
         cmocka_unit_test(names_fit_their_width),  cmocka_unit_test(tables_fit_60_columns),
         cmocka_unit_test(tables_fit_80_columns),  cmocka_unit_test(tables_spend_120_columns_on_paths),
-        cmocka_unit_test(json_says_the_same),
+        cmocka_unit_test(json_says_the_same),     cmocka_unit_test(names_that_do_not_fit_stand_below),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
