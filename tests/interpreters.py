@@ -100,3 +100,5 @@ VARIANTS = [
     *(_of_suite("forky", minor, "", "-mimalloc", PYTHONMALLOC="mimalloc") for minor in (13, 14, 15)),
 ]
 EVERYWHERE = THOROUGH + MINORS + VARIANTS
+# For what takes long: one of each minor version; with MEMTRACE_STRESS=1 all.
+EXAMINED = EVERYWHERE if os.environ.get("MEMTRACE_STRESS") == "1" else THOROUGH + MINORS

@@ -10,7 +10,7 @@ import re
 import pytest
 
 from doors import DOORS, Target, command_line_door
-from interpreters import EVERYWHERE, MINORS, THOROUGH
+from interpreters import EXAMINED, MINORS, THOROUGH
 from surroundings import (
     EXAMPLES,
     PROGRAMS,
@@ -112,7 +112,7 @@ def check_bytes(process, target):
         before = after
 
 
-@pytest.mark.parametrize("interpreter", EVERYWHERE, indirect=True, ids=str)
+@pytest.mark.parametrize("interpreter", EXAMINED, indirect=True, ids=str)
 def test_what_each_keeps_alive(interpreter):
     where = {"inside": interpreter.inside, "variables": interpreter.variables}
     with caching(interpreter.path, recorded=True, **where) as (process, counters):

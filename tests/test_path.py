@@ -9,14 +9,14 @@ import subprocess
 import pytest
 
 from doors import DOORS, Target
-from interpreters import EVERYWHERE
+from interpreters import EXAMINED
 from surroundings import COMMAND, PROGRAMS, TIMEOUT, clean_environment, running, wait_until_asleep
 
 SAMPLE = 1000  # objects of each heap
 LEAST_EXPRESSED = 0.9  # of them have an expression
 MANY = 10  # differences that a failing test shows
 
-on_every_interpreter = pytest.mark.parametrize("interpreter", EVERYWHERE, indirect=True, ids=str)
+on_every_interpreter = pytest.mark.parametrize("interpreter", EXAMINED, indirect=True, ids=str)
 
 
 @contextlib.contextmanager
@@ -168,7 +168,7 @@ def lines_of(text):
 
 @pytest.mark.parametrize("door", DOORS)
 def test_text(python, door):
-    with shapes(EVERYWHERE[0]) as (process, told):
+    with shapes(EXAMINED[0]) as (process, told):
         target = Target(pid=process.pid)
         event, twice, garbage, far = (f"{told[name]:#x}" for name in ("event", "twice", "garbage", "far"))
         answers = DOORS[door](target, [f"path {one}" for one in (event, twice, garbage, far)])
@@ -189,7 +189,7 @@ def test_text(python, door):
 
 
 def test_how_many(python):
-    with shapes(EVERYWHERE[0]) as (process, told):
+    with shapes(EXAMINED[0]) as (process, told):
         (none,) = ask(process, [told["class"]], "--limit 1")
         assert len(none["paths"]) == 1 and not none["complete"]
         (all_roots,) = ask(process, [told["class"]], "--all-roots")

@@ -3,13 +3,12 @@
 Each program of this folder stops with the truth about itself written down (truth.py). Nothing here knows a layout.
 """
 import collections
-import os
 import random
 
 import pytest
 
 from asking import asked_name, compared, examined, has_numpy, links, require_commands, targets
-from interpreters import EVERYWHERE, MINORS, THOROUGH
+from interpreters import EXAMINED
 
 PROGRAMS = {
     "zoo": ("zoo.py",),  # with numpy's arrays where there is numpy
@@ -25,8 +24,23 @@ EVERYBODYS, SLACK = {"builtins.int", "builtins.bool", "builtins.NoneType"}, 4
 LEAST_EXPLAINED = 0.99  # of the mortal objects
 MANY = 20  # differences that a failing test shows
 
-# One of each minor version; MEMTRACE_STRESS=1: all, debug builds and the others too.
-EXAMINED = EVERYWHERE if os.environ.get("MEMTRACE_STRESS") == "1" else THOROUGH + MINORS
+# What is known not to be found, type by type: (first minor version, last one, reason). docs/support.md says it to users.
+KNOWN_GAPS = {
+    "sqlite3.Connection": (13, 15, "row_factory and text_factory are guessed words: no layout of it is known"),
+    "_pickle.Pickler": (12, 15, "its memo is a table of its own that no layout tells"),
+    "builtins.PyCapsule": (13, 15, "what a capsule's own traverse function visits only that function knows"),
+    "operator.methodcaller": (14, 14, "the arguments of its vectorcall"),
+    "_ctypes.PyCPointerType": (9, 12, "the class pointed to is held by the StgDict in tp_dict, which is shown to hold it"),
+    "builtins.arrayiterator": (9, 9, "a type that 3.9 never makes ready"),
+    "array.arrayiterator": (9, 9, "a type that 3.9 never makes ready"),
+}
+
+
+def is_known_gap(interpreter, type_name):
+    first, last, _ = KNOWN_GAPS.get(type_name, (1, 0, None))
+    return first <= interpreter.minor <= last
+
+
 on_every_interpreter = pytest.mark.parametrize("interpreter", EXAMINED, indirect=True, ids=str)
 
 
@@ -138,8 +152,12 @@ def test_references(exam, interpreter):
         if line["type"] == LRU_CACHE:  # shows what its elements hold, for each of them: they are objects of their own
             missing = [target for target in missing if target not in found]
         count += len(line["referents"])
+        if is_known_gap(interpreter, line["type"]):
+            continue
         differences += [f"{where} does not hold {_named(exam.truth, target)}" for target in missing]
     for name, line in exam.truth.zoo.items():
+        if is_known_gap(interpreter, exam.truth.objects[line["id"]]["type"]):
+            continue
         told = links(answers[line["id"]])
         for link, target in line["links"]:
             count += 1
@@ -193,6 +211,9 @@ def test_holders(exam, interpreter):
     for line in exam.truth.held:
         answer = answers[line["target"]]
         kind, rows = line["held"], answer.get("rows", [])
+        holders = [exam.truth.objects.get(holder["holder"], {}) for holder in line["holders"]]
+        if any(is_known_gap(interpreter, holder.get("type")) for holder in holders):
+            continue
         differences += [f"{kind}: {holder} is not in {rows or answer}" for holder in line["holders"]
                         if not _is_shown(holder, rows)]
         owners = sum(holder["kind"] != "weak" for holder in line["holders"])

@@ -3,8 +3,9 @@
 Writes one line of JSON, {"targets": [[id, type, least, most]]}: the fewest references by which a global of a module or a
 variable of a running function leads there, as the collector's own referents tell. From 3.13 on it may see the attributes
 of an instance as its __dict__'s, though they are the instance's: then the way is between `least` and `most`. (In the zoo
-objects hold by references that the collector does not see: these mean nothing.) Then it waits for a line of JSON, [[id, expression]], and
-writes what became of each: "right", "wrong", or the error's repr.
+objects hold by references that the collector does not see: these mean nothing.)
+
+Then it waits for a line of JSON, [[id, expression]], and writes what became of each: "right", "wrong", or the error's repr.
 
 The zoo is that of tests/exam, an object of every kind; the random heap is made of its kinds, and reached from few names.
 """
