@@ -281,17 +281,26 @@ static struct mt_error *find_sources(struct mt_graph *graph, uint32_t object, en
     return NULL;
 }
 
-static bool find_roots(const struct mt_graph *graph, uint32_t object, bool guesses, struct mt_holders *holders) {
-    size_t low = 0, high = graph->roots.length;
+/* The first of `count` edges, `size` bytes each and sorted by the target that each begins with, that leads to `object`.
+ */
+static size_t first_edge(const void *edges, size_t count, size_t size, uint32_t object) {
+    size_t low = 0, high = count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (graph->roots.data[middle].target < object)
+        uint32_t target;
+        memcpy(&target, (const char *)edges + middle * size, sizeof target);
+        if (target < object)
             low = middle + 1;
         else
             high = middle;
     }
-    for (; low < graph->roots.length && graph->roots.data[low].target == object; low++) {
-        const struct mt_root *root = &graph->roots.data[low].root;
+    return low;
+}
+
+static bool find_roots(const struct mt_graph *graph, uint32_t object, bool guesses, struct mt_holders *holders) {
+    size_t at = first_edge(graph->roots.data, graph->roots.length, sizeof *graph->roots.data, object);
+    for (; at < graph->roots.length && graph->roots.data[at].target == object; at++) {
+        const struct mt_root *root = &graph->roots.data[at].root;
         if ((root->edge.kind == MT_EDGE_GUESS) != guesses)
             continue;
         struct mt_holder holder = {
@@ -303,18 +312,11 @@ static bool find_roots(const struct mt_graph *graph, uint32_t object, bool guess
 }
 
 static bool find_guesses(const struct mt_graph *graph, uint32_t object, struct mt_holders *holders) {
-    size_t low = 0, high = graph->guesses.length;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (graph->guesses.data[middle].target < object)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    for (; low < graph->guesses.length && graph->guesses.data[low].target == object; low++) {
+    size_t at = first_edge(graph->guesses.data, graph->guesses.length, sizeof *graph->guesses.data, object);
+    for (; at < graph->guesses.length && graph->guesses.data[at].target == object; at++) {
         struct mt_holder holder = {.kind = MT_EDGE_GUESS,
                                    .counted = true,
-                                   .source = graph->guesses.data[low].source,
+                                   .source = graph->guesses.data[at].source,
                                    .link = {.form = MT_LINK_TEXT, .text = "a word in the memory"},
                                    .count = 1};
         if (!mt_vector_push(&holders->list, holder))
