@@ -4,3 +4,8 @@ PEERS ?= 1
 bench: deps ## Measure what recording costs, beside other tools (PEERS=0: alone; BENCH="-w w1 -n 3" chooses)
 	@$(MAKE) --no-print-directory -s build
 	@BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/run.py $(if $(filter-out 0,$(PEERS)),--peers) $(BENCH)
+
+.PHONY: bench-heap
+bench-heap: deps ## Measure how fast a core of 10,000,000 objects is read (HEAP="-n 1e6 --peers none")
+	@$(MAKE) --no-print-directory -s build
+	@BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/heap/run.py $(HEAP)

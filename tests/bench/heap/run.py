@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
-"""How fast a large heap is read: a core of a process with N objects, asked by memtrace, by a gdb script, and from inside.
+"""How fast a large heap is read: a core of a process with N objects, asked by memtrace, by gdb scripts, and from inside.
 
     tests/bench/heap/run.py                   10,000,000 objects that the collector watches
-    tests/bench/heap/run.py -n 1e6 --rounds 3 --python /usr/bin/python3
+    tests/bench/heap/run.py -n 1e6 --rounds 1 --peers none
 
-Every round runs each of the askers once; medians count. The first answer of a memtrace process is the one that a user
-waits for: it opens the core, and finds and names everything. Its memory is what it holds besides the mapped core file
-(RssAnon at its peak), for each object.
+Each round starts memtrace anew: its first answer opens the core and finds everything, its first who-holds finds all
+references. Medians count. Its memory is what it holds besides the file's cached pages (RssAnon at its highest, seen after
+each answer), for each object. The peers run once: gdb scripts over the same core (CPython 3.11, the system's, alone), and
+gc and objgraph inside a process with the same heap.
 """
 import argparse
 import json
-import os
 import pathlib
 import re
 import statistics
@@ -24,92 +24,85 @@ sys.path[:0] = [str(HERE), str(HERE.parent.parent)]
 
 from surroundings import BUILD, COMMAND, bare_environment, gcore, running  # noqa: E402
 
-LIMIT = 1800  # seconds, of any one asker
+PYTHON = "/usr/bin/python3"
+LIMIT = 1800  # seconds, of any one peer
 
 
-def ask(lines, core):
-    """Seconds from the start of a memtrace process to each of its answers, the answers, and its peak of own memory."""
-    process = subprocess.Popen(
-        [str(COMMAND), "--core", str(core)],
-        env=bare_environment(),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+def ask(core, questions):
+    """[(seconds, answer)] of one memtrace process, and the most memory of its own that it was seen to have."""
+    command = [str(COMMAND), "--core", str(core)]
     begun, answers, peak = time.monotonic(), [], 0
-    for line in lines:
-        process.stdin.write(f"{line} --json\n")
-        process.stdin.flush()
-        answers.append((time.monotonic() - begun, json.loads(process.stdout.readline())))
-        status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
-        peak = max(peak, int(re.search(r"RssAnon:\s+(\d+)", status).group(1)) * 1024)
-    process.stdin.close()
-    process.wait(LIMIT)
-    return [(later - before, answer) for before, (later, answer) in zip([0, *(s for s, _ in answers)], answers)], peak
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        for question in questions:
+            process.stdin.write(f"{question}\n")
+            process.stdin.flush()
+            answer = json.loads(process.stdout.readline())
+            now = time.monotonic()
+            answers.append((now - begun, answer))
+            begun = now
+            status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
+            peak = max(peak, int(re.search(r"RssAnon:\s+(\d+)", status).group(1)) * 1024)
+        process.stdin.close()
+    return answers, peak
 
 
-def walk(core, python, mode, head):
-    command = ["gdb", "-nx", "-batch", "-iex", "set debuginfod enabled off", "-c", core, python, "-ex"]
+def measure(core, rounds):
+    ((_, found),), _ = ask(core, ["instances --limit 2 --json Node"])
+    first, second = (row["address"] for row in found["rows"])
+    seconds = {"types": [], "first who-holds": [], "next who-holds": []}
+    memory = []
+    for _ in range(rounds):
+        questions = ["types --json", f"who-holds --json {first}", f"who-holds --json {second}"]
+        answers, peak = ask(core, questions)
+        objects = answers[0][1]["count"]
+        assert all(answer["rows"] for _, answer in answers)
+        for column, (taken, _) in zip(seconds.values(), answers):
+            column.append(taken)
+        memory.append(peak / objects)
+    medians = {f"memtrace {name}, s": statistics.median(column) for name, column in seconds.items()}
+    return {"objects": objects, **medians, "memtrace, bytes an object": statistics.median(memory)}
+
+
+def walk(core, mode):
+    command = ["gdb", "-nx", "-batch", "-iex", "set debuginfod enabled off", PYTHON, core]
     result = subprocess.run(
-        [str(word) for word in (*command, f"source {HERE / 'gdb_walk.py'}")],
-        env=bare_environment(WALK_MODE=mode, WALK_GC=hex(head)),
+        [str(word) for word in (*command, "-ex", f"source {HERE / 'gdb_walk.py'}")],
+        env=bare_environment(WALK_MODE=mode),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
         text=True,
         timeout=LIMIT,
     )
-    lines = [line for line in result.stdout.splitlines() if line.startswith("{")]
-    return json.loads(lines[-1]) if lines else {"error": result.stderr[-500:]}
+    return json.loads(result.stdout.splitlines()[-1])["seconds"]
 
 
-def inside(python, count):
-    command = [python, str(HERE / "in_process.py"), str(count)]
+def inside(count):
+    command = [PYTHON, str(HERE / "in_process.py"), str(count)]
     result = subprocess.run(command, env=bare_environment(), stdout=subprocess.PIPE, text=True, timeout=LIMIT, check=True)
-    return json.loads(result.stdout)
-
-
-def one_round(core, python, count, modes, results):
-    (types, answer), (first, held), (second, _) = ask_about(core)[0]
-    peak = ask_about.peak
-    objects = sum(row["count"] for row in answer["rows"])
-    results.setdefault("objects", objects)
-    for name, value in (("types", types), ("first who-holds", first), ("next who-holds", second)):
-        results.setdefault(name, []).append(value)
-    results.setdefault("bytes an object", []).append(peak / objects)
-    assert held["rows"], held
-
-
-def ask_about(core):
-    lines = ["types", "who-holds --limit 3 " + ask_about.target, "who-holds --limit 3 " + ask_about.other]
-    answers, ask_about.peak = ask(lines, core)
-    return answers, ask_about.peak
+    return {f"inside: {name}, s": seconds for name, seconds in json.loads(result.stdout).items()}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-n", "--objects", type=lambda text: int(float(text)), default=10_000_000)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--python", default="/usr/bin/python3")
-    parser.add_argument("--peers", choices=("none", "raw", "all"), default="all", help="which gdb walks; none: no peers")
+    parser.add_argument("--peers", choices=("none", "raw", "all"), default="all", help="all: also the slow gdb script")
     arguments = parser.parse_args()
-    results = {}
     with tempfile.TemporaryDirectory() as folder:
         core = pathlib.Path(folder) / "core"
-        with running([arguments.python, HERE / "big_heap.py", arguments.objects], bare_environment()) as process:
+        with running([PYTHON, HERE / "big_heap.py", arguments.objects], bare_environment()) as process:
             gcore(process.pid, core)
-        found, _ = ask(["instances --limit 2 Node"], core)
-        ask_about.target, ask_about.other = (row["address"] for row in found[0][1]["rows"])
-        for _ in range(arguments.rounds):
-            one_round(core, arguments.python, arguments.objects, (), results)
-    medians = {k: statistics.median(v) if isinstance(v, list) else v for k, v in results.items()}
+        results = measure(core, arguments.rounds)
+        for mode in {"none": (), "raw": ("raw",), "all": ("raw", "value")}[arguments.peers]:
+            results[f"gdb script, {mode}: types, s"] = walk(core, mode)
     if arguments.peers != "none":
-        medians.update(inside(arguments.python, arguments.objects))
-    for name, value in medians.items():
-        print(f"{name:30} {value:,.2f}" if isinstance(value, float) else f"{name:30} {value:,}")
+        results.update(inside(arguments.objects))
+    for name, value in results.items():
+        print(f"{name:38} {value:>12,.2f}" if isinstance(value, float) else f"{name:38} {value:>12,}")
     out = BUILD / "bench" / "heap.json"
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps({"runs": results, "medians": medians}, indent=1) + "\n")
+    out.write_text(json.dumps(results, indent=1) + "\n")
 
 
 if __name__ == "__main__":
