@@ -173,3 +173,19 @@ def test_names_of_holders(interpreter):
     assert cached == {("args[0] of a key in the cache of Cached.unbounded", 1),
                       ("args[0] of a key in the cache of Cached.bounded", 1)}  # fmt: skip
     assert many == {("__main__.BUS.subscribers[*]", 50), ("local `few[*]` of work()", 2)}
+
+
+def test_direct_stays_at_one_step(python):
+    """The holder itself is named, not the variable that it can be reached by."""
+    program = "class Held: pass\nheld = [Held()]\nprint('ready', flush=True)\ninput()"
+    with running([python, "-c", program]) as process:
+        target = Target(pid=process.pid)
+        for options, name in (("", "__main__.held[0]"), ("--direct ", "[0] of list at ")):
+            (answer,) = DOORS["memtrace"](target, [f"who-holds {options}--json --type Held"])
+            (row,) = answer.json()["rows"]
+            assert row["name"].startswith(name.replace("[0]", "[*]").removesuffix(" at ")), row
+            (answer,) = DOORS["memtrace"](target, ["instances --json Held"])
+            address = answer.json()["rows"][0]["address"]
+            (answer,) = DOORS["memtrace"](target, [f"who-holds {options}--json {address}"])
+            (row,) = answer.json()["rows"]
+            assert row["name"].startswith(name), row

@@ -47,6 +47,7 @@ static const struct option options[] = {
      "objects (the default): every Python object and what C allocates; heap: what malloc and mmap hand out, the "
      "cheapest"},
     {MT_OPTION_LIMIT, "--limit", "N", NULL, "all", "show N rows, or all; text shows 20 otherwise, JSON all"},
+    {MT_OPTION_DIRECT, "--direct", NULL, NULL, NULL, "name the holder itself, not what it is part of"},
     {MT_OPTION_ALL_ROOTS, "--all-roots", NULL, NULL, NULL, "find every root, not only the nearest"},
     {MT_OPTION_TYPE, "--type", "TYPE", NULL, NULL, "of all instances of this type, instead of one object"},
     {MT_OPTION_THREAD, "--thread", "T", NULL, NULL,
@@ -178,6 +179,7 @@ static struct mt_error *apply(const struct option *option, const char *value, st
     case MT_OPTION_DEEP:
     case MT_OPTION_EXCLUSIVE:
     case MT_OPTION_ALL_ROOTS:
+    case MT_OPTION_DIRECT:
     case MT_OPTION_NO_VALUES:
     case MT_OPTION_JSON:
         break;

@@ -27,6 +27,7 @@ enum mt_option {
     MT_OPTION_DEEP = 1 << 9,
     MT_OPTION_EXCLUSIVE = 1 << 10,
     MT_OPTION_ALL_ROOTS = 1 << 11,
+    MT_OPTION_DIRECT = 1 << 12,
 };
 
 struct mt_options {

@@ -98,7 +98,8 @@ static struct mt_error *find(struct answer *answer) {
     if (error)
         return error;
     drop_shadows(answer);
-    error = climb(answer);
+    if (!(answer->call->options.given & MT_OPTION_DIRECT))
+        error = climb(answer);
     return error ? error : group(answer);
 }
 
@@ -381,8 +382,8 @@ const struct mt_command mt_who_holds_command = {
     .name = "who-holds",
     .summary = "Name all that holds an object, and tell whether its reference count is explained.",
     .argument = "[ADDR]",
-    .options =
-        MT_OPTION_TYPE | MT_OPTION_LIMIT | MT_OPTION_THREAD | MT_OPTION_FRAME | MT_OPTION_NO_VALUES | MT_OPTION_JSON,
+    .options = MT_OPTION_TYPE | MT_OPTION_DIRECT | MT_OPTION_LIMIT | MT_OPTION_THREAD | MT_OPTION_FRAME |
+               MT_OPTION_NO_VALUES | MT_OPTION_JSON,
     .details = MT_OBJECT_ADDRESS_DETAILS
     "\nWith `--type TYPE` the holders of all live instances of a type are grouped by name. A weak reference does not "
     "keep "

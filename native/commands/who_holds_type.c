@@ -160,7 +160,7 @@ static struct mt_error *find(struct answer *answer) {
     struct mt_error *error = find_sources(answer);
     if (!error)
         error = mt_climber_init(&answer->climber, answer->graph, watch);
-    if (!error)
+    if (!error && !(answer->call->options.given & MT_OPTION_DIRECT))
         error = mt_climber_climb(&answer->climber, answer->sources, answer->source_count, watch);
     if (!error)
         error = find_objects(answer);
