@@ -174,7 +174,8 @@ def test_errors_and_empty_lines(open_prompt):
     assert prompt.ask("peak --bogus").startswith("memtrace peak: ")
     assert prompt.ask("") == prompt.ask("   ") == prompt.ask("# peak") == ""
     assert prompt.ask("help").startswith("memtrace: what ")
-    assert prompt.ask("memtrace") == prompt.ask("memtrace help") == prompt.ask("help")
+    assert prompt.ask("memtrace help") == prompt.ask("help")
+    assert prompt.ask("memtrace").startswith("CPython 3.")
     assert prompt.ask("help peak").startswith("memtrace peak [OPTIONS]\n")
     assert json.loads(prompt.ask("status --json"))["command"] == "status"
 
@@ -195,9 +196,9 @@ def test_completion(open_prompt):
     prompt.type(CTRL_C)
     prompt.expect(PROMPT)
     prompt.type(TAB + TAB)
-    prompt.expect(r"born +")
-    listed = "born " + prompt.expect(r"(?s)(.*)\n" + PROMPT).group(1)
-    assert listed.split() != [] and {"born", "exit", "help", "live", "peak", "quit", "record", "status"} <= set(listed.split())
+    prompt.expect(r"audit +")
+    listed = "audit " + prompt.expect(r"(?s)(.*)\n" + PROMPT).group(1)
+    assert {"audit", "born", "exit", "help", "live", "peak", "quit", "record", "status"} <= set(listed.split())
 
 
 def test_history_in_a_session_and_in_the_next(open_prompt, tmp_path):
