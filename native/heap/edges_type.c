@@ -1,9 +1,6 @@
 /* Classes: what a type object owns besides being an instance of its metaclass (Objects/typeobject.c). */
 #include "heap/edges_walk.h"
 
-/* The arrays of static_builtin_state in an interpreter (3.12+), and how many a table has at most. */
-#define MAX_STATES 4096
-
 #define OF_TYPE(member)                                                                                                \
     { .field = MT_FIELD_PyTypeObject__##member, .link = #member }
 #define OF_HEAP_TYPE(member)                                                                                           \
@@ -18,27 +15,13 @@ static const struct mt_plain_member state_tables[MT_PLAIN_MEMBERS_MAX] = {OF_STA
 static const struct mt_plain_member heap_members[MT_PLAIN_MEMBERS_MAX] = {
     OF_HEAP_TYPE(ht_name), OF_HEAP_TYPE(ht_qualname), OF_HEAP_TYPE(ht_slots), OF_HEAP_TYPE(ht_module)};
 
-/* 3.12+: each interpreter has its own tables of a static type, at an index that tp_subclasses has (plus 1). */
-static void walk_state(const struct mt_walk *walk, uint64_t interpreter, int64_t table, uint64_t index) {
-    uint64_t state =
-        interpreter + (uint64_t)table + (index - 1) * (uint64_t)MT_WALK_AT(walk, static_builtin_state, sizeof);
-    if (mt_walk_word(walk, state + (uint64_t)MT_WALK_AT(walk, static_builtin_state, type)) == walk->address)
-        mt_walk_members(walk, state, state_tables);
-}
-
+/* 3.12+: each interpreter has its own tables of a static type. */
 static void walk_states(const struct mt_walk *walk) {
-    uint64_t index = mt_walk_member(walk, MT_WALK_AT(walk, PyTypeObject, tp_subclasses));
-    const int64_t tables[] = {
-        walk->python->minor == 12 ? MT_WALK_AT(walk, PyInterpreterState, types_builtins) : -1,
-        MT_WALK_AT(walk, PyInterpreterState, types_builtins_initialized),
-        MT_WALK_AT(walk, PyInterpreterState, types_for_extensions_initialized),
-    };
-    if (index == 0 || index > MAX_STATES)
-        return;
-    for (size_t i = 0; i < walk->python->interpreters.length; i++)
-        for (size_t k = 0; k < sizeof tables / sizeof tables[0]; k++)
-            if (tables[k] >= 0)
-                walk_state(walk, walk->python->interpreters.data[i], tables[k], index);
+    for (size_t i = 0; i < walk->python->interpreters.length; i++) {
+        uint64_t state = mt_type_state(walk->python, walk->address, walk->python->interpreters.data[i]);
+        if (state != 0)
+            mt_walk_members(walk, state, state_tables);
+    }
 }
 
 void mt_walk_type(const struct mt_walk *walk) {

@@ -17,7 +17,8 @@
 #define MAX_NAME 256
 #define MAX_BASIC_SIZE (1 << 28)
 #define MAX_ITEM_SIZE (1 << 20)
-#define MAX_DEPTH 4 /* naming a class reads a str, whose type must be known */
+#define MAX_STATES 4096 /* of static builtin types in one table */
+#define MAX_DEPTH 4     /* naming a class reads a str, whose type must be known */
 /* PyMemberDef (Include/structmember.h, Include/descrobject.h): kinds that hold an object, and a flag of 3.12+ that only
  * specifications have. */
 enum { MEMBER_OBJECT = 6, MEMBER_OBJECT_EX = 16, MEMBER_RELATIVE_OFFSET = 8 };
@@ -403,27 +404,24 @@ bool mt_type_is_called(const struct mt_type *type, const char *word) {
     return strcmp(type->qualified, word) == 0 || strcmp(bare, word) == 0 || (last && strcmp(last + 1, word) == 0);
 }
 
-/* From 3.12 on, what a static builtin type's own tp_dict was stands in a table of each interpreter
- * (Objects/typeobject.c), at an index that tp_subclasses has (plus 1). */
-static uint64_t static_builtin_dict(struct mt_python *python, uint64_t address) {
+uint64_t mt_type_state(struct mt_python *python, uint64_t address, uint64_t interpreter) {
     const struct mt_python_layout *layout = &python->layout;
-    uint64_t interpreter = python->interpreters.data[python->interpreters.length - 1], index, type, dict;
-    int64_t stride = MT_AT(layout, static_builtin_state, sizeof);
-    int64_t tables[] = {
+    const int64_t tables[] = {
         python->minor == 12 ? MT_AT(layout, PyInterpreterState, types_builtins)
                             : MT_AT(layout, PyInterpreterState, types_builtins_initialized),
         python->minor == 12 ? -1 : MT_AT(layout, PyInterpreterState, types_for_extensions_initialized),
     };
+    int64_t stride = MT_AT(layout, static_builtin_state, sizeof);
+    uint64_t index, type;
     if (!mt_view_u64(python->view, address + (uint64_t)MT_AT(layout, PyTypeObject, tp_subclasses), &index) ||
-        index == 0 || index > 4096 || stride <= 0)
+        index == 0 || index > MAX_STATES || stride <= 0)
         return 0;
     for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
         uint64_t state = interpreter + (uint64_t)tables[i] + (index - 1) * (uint64_t)stride;
         if (tables[i] >= 0 &&
             mt_view_u64(python->view, state + (uint64_t)MT_AT(layout, static_builtin_state, type), &type) &&
-            type == address &&
-            mt_view_u64(python->view, state + (uint64_t)MT_AT(layout, static_builtin_state, tp_dict), &dict))
-            return dict;
+            type == address)
+            return state;
     }
     return 0;
 }
@@ -431,8 +429,13 @@ static uint64_t static_builtin_dict(struct mt_python *python, uint64_t address) 
 uint64_t mt_type_dict(struct mt_types *types, const struct mt_type *type) {
     struct mt_python *python = types->python;
     uint64_t dict = 0;
-    if (python->minor >= 12 && type->flags & MT_TYPE_STATIC_BUILTIN)
-        return static_builtin_dict(python, type->address);
+    if (python->minor >= 12 && type->flags & MT_TYPE_STATIC_BUILTIN) {
+        uint64_t main_interpreter = python->interpreters.data[python->interpreters.length - 1];
+        uint64_t state = mt_type_state(python, type->address, main_interpreter);
+        if (state != 0)
+            mt_view_u64(python->view, state + (uint64_t)MT_AT(&python->layout, static_builtin_state, tp_dict), &dict);
+        return dict;
+    }
     mt_view_u64(python->view, type->address + (uint64_t)MT_AT(&python->layout, PyTypeObject, tp_dict), &dict);
     return dict;
 }

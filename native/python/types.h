@@ -90,6 +90,10 @@ static inline bool mt_type_is_metatype(const struct mt_type *type) {
 bool mt_type_derives(struct mt_types *types, const struct mt_type *type, uint64_t base);
 /* A user's word for a type: "Order", "app.Order", "builtins.dict", "dict". */
 bool mt_type_is_called(const struct mt_type *type, const char *word);
+/* From 3.12 on each interpreter keeps what a static builtin type would have itself (tp_dict, tp_subclasses) in a table,
+ * at an index that its tp_subclasses has, plus 1 (Objects/typeobject.c): the address of its static_builtin_state; 0:
+ * none. */
+uint64_t mt_type_state(struct mt_python *python, uint64_t address, uint64_t interpreter);
 /* The __dict__ of a type as an object's address (3.12+: static builtin types have it elsewhere); 0: none. */
 uint64_t mt_type_dict(struct mt_types *types, const struct mt_type *type);
 
