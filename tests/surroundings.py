@@ -61,6 +61,19 @@ def run(command, environment=None, timeout=TIMEOUT, **options):
     )
 
 
+def make(target, seconds):
+    """Builds one more target of the Makefile into BUILD."""
+    made = subprocess.run(
+        ["make", "-C", ROOT, "-s", f"BUILD={BUILD}", target],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=seconds,
+        text=True,
+    )
+    assert made.returncode == 0, made.stdout
+
+
 @contextlib.contextmanager
 def running(command, environment=None, ready="ready\n", **options):
     """A process that has said that it is ready and waits for input; killed when the test leaves it."""

@@ -4,12 +4,11 @@ MEMTRACE_STRESS=1 makes the rounds 2,000; FLIPS_ROUNDS says otherwise."""
 import os
 import re
 import shutil
-import subprocess
 
 import pytest
 
 import surroundings
-from surroundings import BUILD, ROOT, gcore, running
+from surroundings import BUILD, gcore, running
 
 STRESS = os.environ.get("MEMTRACE_STRESS") == "1"
 ROUNDS = int(os.environ.get("FLIPS_ROUNDS", 2_000 if STRESS else 400))
@@ -26,15 +25,7 @@ sys.stdin.readline()
 
 @pytest.fixture(scope="module")
 def flips():
-    made = subprocess.run(
-        ["make", "-C", ROOT, "-s", f"BUILD={BUILD}", "hostile-asan"],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        timeout=SECONDS,
-        text=True,
-    )
-    assert made.returncode == 0, made.stdout
+    surroundings.make("hostile-asan", SECONDS)
     return BUILD / "asan/hostile/flips"
 
 

@@ -3,7 +3,6 @@ how). INSTANTS_STOPS chooses how many random stops there are; MEMTRACE_STRESS=1 
 
 import json
 import os
-import subprocess
 
 import pytest
 
@@ -21,15 +20,7 @@ SECONDS = 3600 if STRESS else 300  # of one test, whatever the machine is busy w
 @pytest.fixture(scope="session")
 def instants():
     folder = BUILD / "instants"
-    made = subprocess.run(
-        ["make", "-C", ROOT, "-s", f"BUILD={BUILD}", "instants"],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        timeout=SECONDS,
-        text=True,
-    )
-    assert made.returncode == 0, made.stdout
+    surroundings.make("instants", SECONDS)
     return folder
 
 
