@@ -6,13 +6,15 @@ Nothing about memory is known here; native/door/memtrace_door.py explains the pa
 import importlib.util
 import os
 import re
+import sys
 
 import gdb
 
 _path = os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "native", "door", "memtrace_door.py")
 _spec = importlib.util.spec_from_file_location("memtrace_door", _path)
-door = importlib.util.module_from_spec(_spec)
+door = sys.modules["memtrace_door"] = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(door)
+threads = door.load_beside(__file__, "memtrace_gdb_threads")
 
 PREFIX = "memtrace"
 
@@ -25,7 +27,7 @@ def ask_gdb(command):
         raise door.HostError(str(problem)) from None
 
 
-class GdbHost(door.Host):
+class GdbHost(threads.Threads, door.Host):
     def __init__(self):
         self._generation = 0
         self._seen = None

@@ -14,8 +14,9 @@ import lldb
 # By its path: the repository must never be on sys.path, where its folder `lldb` would hide lldb's module.
 _path = os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "native", "door", "memtrace_door.py")
 _spec = importlib.util.spec_from_file_location("memtrace_door", _path)
-door = importlib.util.module_from_spec(_spec)
+door = sys.modules["memtrace_door"] = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(door)
+threads = door.load_beside(__file__, "memtrace_lldb_threads")
 
 PREFIX = "memtrace"
 SUMMARY = "Tell what the memory of a CPython process is made of."
@@ -35,7 +36,7 @@ def is_our_server(pid):
     return door.process_status(pid).get("PPid") == str(os.getpid()) and any(a.startswith(b"--fd") for a in arguments)
 
 
-class LldbHost(door.Host):
+class LldbHost(threads.Threads, door.Host):
     def __init__(self, debugger):
         self._debugger = debugger
         self._context = None

@@ -12,7 +12,7 @@
 #define MT_EXPORT __attribute__((visibility("default")))
 
 /* Doors check this first: it changes when a struct or a call below changes its meaning. */
-#define MT_ABI 1
+#define MT_ABI 2
 MT_EXPORT unsigned mt_abi(void);
 MT_EXPORT const char *mt_version(void);
 
@@ -29,6 +29,8 @@ struct mt_host_description {
     const char *executable; /* may be NULL; the strings stay valid until the next call of describe */
     const char *core;
 };
+
+#define MT_HOST_REGISTERS 27 /* see below */
 
 /* Calls into the debugger. Each returns 0 on success, 1 when the user interrupted, -1 when it failed. Outputs are set
  * last, and the library zeroes them first, so a callback that died half-way reads as a failure. Any may be NULL except
@@ -58,7 +60,47 @@ struct mt_host {
     int32_t (*interrupted)(void *context);
     /* $mtN = value. */
     int32_t (*set_variable)(void *context, const char *name, uint64_t value);
+
+    /* --- threads and registers --- */
+
+    /* Calls `emit` for each thread of the process or core: its number in the kernel (0: unknown), whether it is the one
+     * that the user has selected, and its registers in the order of the kernel's struct user_regs_struct (NULL: not to
+     * be had). */
+    int32_t (*threads)(void *context,
+                       void (*emit)(void *cookie, uint64_t tid, uint32_t selected,
+                                    const uint64_t registers[MT_HOST_REGISTERS]),
+                       void *cookie);
+    /* Writes the registers of a thread of a live process. */
+    int32_t (*set_registers)(void *context, uint64_t tid, const uint64_t registers[MT_HOST_REGISTERS]);
+    /* The native frames of a thread, innermost first: `function` and `module` (a path) may be NULL. */
+    int32_t (*backtrace)(void *context, uint64_t tid,
+                         void (*emit)(void *cookie, uint64_t pc, uint64_t stack_pointer, const char *function,
+                                      const char *module),
+                         void *cookie);
+
+    /* --- searching --- */
+
+    /* The first place of `pattern` in [start, start + size); *ret 0: not there. Only where it is faster than reading:
+     * done by a remote stub in the process. */
+    int32_t (*search)(void *context, uint64_t start, uint64_t size, const void *pattern, uint64_t pattern_size,
+                      uint64_t *ret);
+
+    /* --- stops --- */
+
+    /* A breakpoint of ours, which the user does not see, on the function `symbol` of the process that runs now or next;
+     * `on` 0 takes it away. When a thread reaches it the door calls mt_session_reached. */
+    int32_t (*stop_at)(void *context, const char *symbol, uint32_t on);
+    /* A hardware watchpoint of ours on writes to the `size` bytes at `address`; likewise. */
+    int32_t (*watch)(void *context, uint64_t address, uint32_t size, uint32_t on);
+    /* Lets all threads run until one of them (thread `tid`; 0: any) reaches one of `count` addresses, at most
+     * `milliseconds`. *ret_tid: which; *ret_index: which address, or `count` when the process stopped for another
+     * reason or the time was over: it then stands still where it is. The user's breakpoints are off meanwhile. */
+    int32_t (*run_to)(void *context, uint64_t tid, const uint64_t *addresses, uint64_t count, uint32_t milliseconds,
+                      uint64_t *ret_tid, uint64_t *ret_index);
 };
+
+/* Words of the kernel's struct user_regs_struct on x86-64: r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi
+ * orig_rax rip cs eflags rsp ss fs_base gs_base ds es fs gs. What a debugger does not show is 0. */
 
 /* --- sessions --------------------------------------------------------------------------------------------------- */
 
@@ -83,6 +125,12 @@ MT_EXPORT void mt_session_destroy(struct mt_session *session);
 
 /* Runs one command line, without the leading word `memtrace`: "peak --by line --json". Never NULL. */
 MT_EXPORT const struct mt_answer *mt_session_run(struct mt_session *session, const char *command_line);
+/* A thread (0: unknown) reached a breakpoint or a watchpoint that the library had asked for (stop_at, watch: `what` is
+ * the symbol or NULL, `address` the first argument of the function or the watched address). Status 0: the process stays
+ * stopped, the text says why; MT_ANSWER_GO_ON: let it run, and say nothing. Never NULL. */
+MT_EXPORT const struct mt_answer *mt_session_reached(struct mt_session *session, const char *what, uint64_t address,
+                                                     uint64_t tid);
+#define MT_ANSWER_GO_ON 2
 /* 0: answered; 1: an error, whose text is one line without a trailing newline (or, with --json, one JSON object). */
 MT_EXPORT int32_t mt_answer_status(const struct mt_answer *answer);
 /* Whole text, ends with a newline when it is an answer. */

@@ -516,6 +516,14 @@ const struct mt_answer *mt_session_run(struct mt_session *session, const char *c
     return answer;
 }
 
+const struct mt_answer *mt_session_reached(struct mt_session *session, const char *what, uint64_t address,
+                                           uint64_t tid) {
+    struct mt_strbuf text = MT_STRBUF_INIT;
+    const struct mt_answer *answer = set_answer(&session->answer, MT_ANSWER_GO_ON, &text);
+    mt_strbuf_deinit(&text);
+    return answer;
+}
+
 /* --- sessions --------------------------------------------------------------------------------------------------- */
 
 static bool copy_text(const char *text, char **ret) {

@@ -7,16 +7,18 @@ Standard library only: this runs in the Python that is embedded in a debugger.
 """
 
 import ctypes
+import importlib.util
 import os
 import sys
 import time
 
-ABI = 1
+ABI = 2
 
 NONE, LIVE, CORE, REMOTE = range(4)  # enum mt_host_kind
 READ, WRITE, EXECUTE = 1, 2, 4  # flags of a region
 
 SUCCESS, INTERRUPTED, FAILED = 0, 1, -1  # what a callback returns
+GO_ON = 2  # MT_ANSWER_GO_ON
 
 PAGE = 4096
 PROGRESS_INTERVAL = 0.25  # seconds: a console line is rewritten at most four times a second
@@ -95,6 +97,40 @@ class Host:
     def set_variable(self, name, value):
         raise HostError("not offered")
 
+    def threads(self):
+        """(kernel's number or 0, whether it is the selected one, {register: value} or None) of each thread."""
+        raise HostError("not offered")
+
+    def set_registers(self, tid, registers):
+        """`registers`: {name: value} of all REGISTERS."""
+        raise HostError("not offered")
+
+    def backtrace(self, tid):
+        """(pc, stack pointer, function or None, path of its module or None) of each native frame, innermost first."""
+        raise HostError("not offered")
+
+    def search(self, start, size, pattern):
+        """The first address of the bytes `pattern` in the `size` bytes from `start` on, or None. Only where it is faster
+        than reading."""
+        raise HostError("not offered")
+
+    def stop_at(self, symbol, on):
+        """An internal breakpoint on a function. When it is hit: Door.reached."""
+        raise HostError("not offered")
+
+    def watch(self, address, size, on):
+        """An internal hardware watchpoint on writes. When it is hit: Door.reached."""
+        raise HostError("not offered")
+
+    def run_to(self, tid, addresses, milliseconds):
+        """(number of the thread, index of the address that it reached or None): see run_to in native/memtrace.h."""
+        raise HostError("not offered")
+
+
+# Of the kernel's struct user_regs_struct, in its order.
+REGISTERS = (
+    "r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi orig_rax rip cs eflags rsp ss fs_base gs_base ds es fs gs"
+).split()
 
 _I32, _U32, _U64 = ctypes.c_int32, ctypes.c_uint32, ctypes.c_uint64
 _POINTER, _STRING = ctypes.c_void_p, ctypes.c_char_p
@@ -114,6 +150,9 @@ class _Description(ctypes.Structure):
 
 _RESULT = ctypes.POINTER(_U64)
 _EMIT = ctypes.CFUNCTYPE(None, _POINTER, _U64, _U64, _U32, _STRING)
+_REGISTERS = _U64 * len(REGISTERS)
+_EMIT_THREAD = ctypes.CFUNCTYPE(None, _POINTER, _U64, _U32, ctypes.POINTER(_REGISTERS))
+_EMIT_FRAME = ctypes.CFUNCTYPE(None, _POINTER, _U64, _U64, _STRING, _STRING)
 
 # struct mt_host, in its order: name, prototype, what the library gets when the call fails, and when the user
 # interrupts.
@@ -131,6 +170,13 @@ _CALLBACKS = [
     ("progress", ctypes.CFUNCTYPE(None, _POINTER, _STRING), None, None),
     ("interrupted", ctypes.CFUNCTYPE(_I32, _POINTER), 0, 1),
     ("set_variable", ctypes.CFUNCTYPE(_I32, _POINTER, _STRING, _U64), FAILED, INTERRUPTED),
+    ("threads", ctypes.CFUNCTYPE(_I32, _POINTER, _EMIT_THREAD, _POINTER), FAILED, INTERRUPTED),
+    ("set_registers", ctypes.CFUNCTYPE(_I32, _POINTER, _U64, ctypes.POINTER(_REGISTERS)), FAILED, INTERRUPTED),
+    ("backtrace", ctypes.CFUNCTYPE(_I32, _POINTER, _U64, _EMIT_FRAME, _POINTER), FAILED, INTERRUPTED),
+    ("search", ctypes.CFUNCTYPE(_I32, _POINTER, _U64, _U64, _POINTER, _U64, _RESULT), FAILED, INTERRUPTED),
+    ("stop_at", ctypes.CFUNCTYPE(_I32, _POINTER, _STRING, _U32), FAILED, INTERRUPTED),
+    ("watch", ctypes.CFUNCTYPE(_I32, _POINTER, _U64, _U32, _U32), FAILED, INTERRUPTED),
+    ("run_to", ctypes.CFUNCTYPE(_I32, _POINTER, _U64, _RESULT, _U64, _U32, _RESULT, _RESULT), FAILED, INTERRUPTED),
 ]
 
 
@@ -142,6 +188,7 @@ _SIGNATURES = [
     ("mt_version", _STRING, []),
     ("mt_session_create", _POINTER, [ctypes.POINTER(_HostTable), _STRING]),
     ("mt_session_run", _POINTER, [_POINTER, _STRING]),
+    ("mt_session_reached", _POINTER, [_POINTER, _STRING, _U64, _U64]),
     ("mt_answer_status", _I32, [_POINTER]),
     ("mt_answer_text", _POINTER, [_POINTER]),
     ("mt_answer_length", ctypes.c_size_t, [_POINTER]),
@@ -219,20 +266,29 @@ class Door:
 
     def run(self, command_line):
         """(True and the answer, or False and the error's one line)."""
+        status, text = self._ask(lambda: self._calls.mt_session_run(self._session, _bytes(command_line)))
+        return status == 0, text
+
+    def reached(self, what, address, tid):
+        """A thread reached what stop_at or watch had asked for. The reason to stay stopped, or None: let it run."""
+        status, text = self._ask(lambda: self._calls.mt_session_reached(self._session, _bytes(what), address, tid))
+        return None if status == GO_ON else text
+
+    def _ask(self, call):
         self._problem = None
         self._progress_shown_at = None
         unraisable, sys.unraisablehook = sys.unraisablehook, self._keep_interruption
         try:
-            answer = self._calls.mt_session_run(self._session, _bytes(command_line))
+            answer = call()
         finally:
             sys.unraisablehook = unraisable
         text = ctypes.string_at(self._calls.mt_answer_text(answer), self._calls.mt_answer_length(answer))
-        answered = self._calls.mt_answer_status(answer) == 0
+        status = self._calls.mt_answer_status(answer)
         problem, self._problem = self._problem, None
         # The library words an interruption itself; a defect of the adapter must not look like a fact about the process.
-        if problem is not None and (answered or not isinstance(problem, KeyboardInterrupt)):
+        if problem is not None and (status == 0 or not isinstance(problem, KeyboardInterrupt)):
             raise problem
-        return answered, text.decode("utf-8", "replace")
+        return status, text.decode("utf-8", "replace")
 
     def complete(self, line):
         """Whole words for the last word of a half-typed line."""
@@ -349,6 +405,48 @@ class Door:
     def _set_variable(self, name, value):
         self._host.set_variable(_text(name), value)
         return SUCCESS
+
+    def _threads(self, emit, cookie):
+        for tid, selected, registers in self._host.threads():
+            words = registers and _REGISTERS(*(registers.get(name, 0) & 0xFFFFFFFFFFFFFFFF for name in REGISTERS))
+            emit(cookie, tid, int(selected), words and ctypes.pointer(words))
+        return SUCCESS
+
+    def _set_registers(self, tid, registers):
+        self._host.set_registers(tid, dict(zip(REGISTERS, registers[0])))
+        return SUCCESS
+
+    def _backtrace(self, tid, emit, cookie):
+        for pc, stack_pointer, function, module in self._host.backtrace(tid):
+            emit(cookie, pc, stack_pointer, _bytes(function), _bytes(module))
+        return SUCCESS
+
+    def _search(self, start, size, pattern, pattern_size, ret):
+        ret[0] = self._host.search(start, size, ctypes.string_at(pattern, pattern_size)) or 0
+        return SUCCESS
+
+    def _stop_at(self, symbol, on):
+        self._host.stop_at(_text(symbol), bool(on))
+        return SUCCESS
+
+    def _watch(self, address, size, on):
+        self._host.watch(address, size, bool(on))
+        return SUCCESS
+
+    def _run_to(self, tid, addresses, count, milliseconds, ret_tid, ret_index):
+        reached_by, index = self._host.run_to(tid, addresses[:count], milliseconds)
+        ret_tid[0], ret_index[0] = reached_by, count if index is None else index
+        return SUCCESS
+
+
+def load_beside(file, name):
+    """The module in `name`.py beside `file`, by its path: no folder of ours may be on sys.path, where it would hide a
+    debugger's own module. It finds this one by `import memtrace_door`."""
+    path = os.path.join(os.path.dirname(os.path.realpath(file)), name + ".py")
+    specification = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
 
 
 def process_status(pid):

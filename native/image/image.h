@@ -28,7 +28,7 @@
 #define MT_IMAGE_MAGIC "memtrace image\n" /* 16 bytes with its terminating NUL */
 #define MT_IMAGE_SYMBOL "memtrace_image"
 #define MT_STOP_HOOK_SYMBOL "memtrace_stop_hook"
-#define MT_IMAGE_MAJOR 1
+#define MT_IMAGE_MAJOR 2
 #define MT_IMAGE_MINOR 0
 
 enum mt_level { MT_LEVEL_NONE = 0, MT_LEVEL_HEAP = 1, MT_LEVEL_OBJECTS = 2 };
@@ -47,6 +47,48 @@ enum mt_recording {
  * STOP the same when a mark is to be set first, else 0. MARK: nothing can have happened between the stop at which it
  * was written and the event that obeys it, so the mark shows the moment of the stop. */
 enum mt_request { MT_REQUEST_NONE = 0, MT_REQUEST_START = 1, MT_REQUEST_STOP = 2, MT_REQUEST_MARK = 3 };
+
+/* Stops: conditions on memory at which the recorder calls memtrace_stop_hook, after the event that met one of them and
+ * with its lock released. A debugger has a breakpoint there. It writes slots of `stops` (kind last) and then
+ * MT_STOPS_CHANGED into `stops_state`, while the process stands still; the recorder looks at them at the end of the
+ * next event. */
+#define MT_STOPS 16
+enum mt_stop_kind {
+    MT_STOP_NONE = 0,
+    MT_STOP_HEAP = 1,       /* live bytes rose above `argument`; again only after they had fallen to it */
+    MT_STOP_ALLOCATION = 2, /* one request of at least `argument` bytes was met */
+    MT_STOP_PEAK = 3,  /* live bytes are at a new maximum, above `argument`; once a climb: again only after they fell */
+    MT_STOP_FREE = 4,  /* the block at `argument` ends: freed, moved, or unmapped */
+    MT_STOP_COUNT = 5, /* the signed 8-byte word at `argument` is at least `limit`; then it is off (kind 0) */
+};
+struct mt_stop {
+    uint32_t kind;     /* enum mt_stop_kind */
+    uint32_t is_over;  /* the recorder's own: HEAP and PEAK have stopped and wait to fall; a debugger writes 0 */
+    uint64_t argument; /* bytes or an address */
+    int64_t limit;
+};
+enum mt_stops_state {
+    MT_STOPS_ACTIVE = 1,  /* the recorder's own: there is at least one */
+    MT_STOPS_CHANGED = 2, /* written by a debugger */
+};
+/* What happens at a stop. */
+enum mt_stop_action {
+    MT_STOP_ACTION_HOOK = 0,   /* the hook is called, no more */
+    MT_STOP_ACTION_REPORT = 1, /* a report or a core is written, and the process ends (environment contract) */
+};
+
+/* The hook's only argument: what happened. It lies on the stack of the thread that calls. */
+struct mt_stop_event {
+    uint32_t fired;       /* bit n: slot n of `stops` */
+    uint32_t thread;      /* index into the thread pool */
+    uint32_t operation;   /* enum mt_operation of the event */
+    uint32_t site;        /* site that the event allocated from; 0: it allocated nothing */
+    uint64_t address;     /* the block that was born (moved: its new place); of a free: the block that ended */
+    uint64_t size;        /* its requested bytes */
+    uint64_t old_address; /* of a move: the block that ended; else 0 */
+    int64_t net_bytes;    /* what the event changed live bytes by */
+    int64_t live_bytes;   /* after it */
+};
 
 /* What the process's Python is to the recorder. */
 enum mt_python_state {
@@ -268,11 +310,9 @@ struct mt_image_header {
     /* written by the debugger */
     uint32_t request;
     uint32_t request_argument;
-    uint64_t stop_heap_bytes; /* stop words: 0 is off. Reserved for memory breakpoints */
-    uint64_t stop_allocation_bytes;
-    uint64_t stop_peak_above;
-    uint64_t stop_free_address;
-    uint64_t stop_reserved[4];
+    uint32_t stops_state; /* sum of enum mt_stops_state */
+    uint32_t stop_action; /* enum mt_stop_action */
+    uint64_t stop_reserved[7];
     uint64_t stop_hook; /* address of memtrace_stop_hook */
     /* clocks */
     uint64_t start_realtime;  /* CLOCK_REALTIME ns when recording began */
@@ -303,7 +343,8 @@ struct mt_image_header {
     struct mt_pool_ref marks;        /* MT_MARKS_KEPT records of struct mt_mark once a mark was set; else none */
     char request_name[MT_MARK_NAME]; /* for MARK: its name, NUL-terminated; written before `request` */
     char python_allocator[32];       /* CPython's own name of its allocators, as for PYTHONMALLOC; empty: not known */
-    struct mt_shard shards[1];       /* shard_count of them */
+    struct mt_stop stops[MT_STOPS];
+    struct mt_shard shards[1]; /* shard_count of them */
 };
 
 #endif

@@ -7,7 +7,7 @@
 extern struct mt_image_header memtrace_image;
 
 /* Debuggers put their breakpoint on it. */
-void memtrace_stop_hook(void);
+void memtrace_stop_hook(const struct mt_stop_event *event);
 
 static inline struct mt_shard *mt_shard(void) {
     return &memtrace_image.shards[0];

@@ -33,8 +33,8 @@ __attribute__((visibility("default"), aligned(4096))) struct mt_image_header mem
 struct mt_real mt_real;
 bool mt_started;
 
-__attribute__((visibility("default"), noinline)) void memtrace_stop_hook(void) {
-    __asm__ volatile("");
+__attribute__((visibility("default"), noinline)) void memtrace_stop_hook(const struct mt_stop_event *event) {
+    __asm__ volatile("" : : "r"(event) : "memory");
 }
 
 static void resolve_real_functions(void) {

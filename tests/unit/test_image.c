@@ -201,7 +201,7 @@ static void unknown_name(struct image_builder *builder) {
 }
 
 static void wrong_images_are_refused(void **state) {
-    expect_refusal(foreign_major, MT_ERROR_FORMAT, "version 9.3, this memtrace reads 1.x");
+    expect_refusal(foreign_major, MT_ERROR_FORMAT, "version 9.3, this memtrace reads 2.x");
     expect_refusal(many_shards, MT_ERROR_UNSUPPORTED, "4 shards");
     expect_refusal(forward_parent, MT_ERROR_FORMAT, "damaged");
     expect_refusal(unknown_code, MT_ERROR_FORMAT, "damaged");

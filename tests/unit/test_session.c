@@ -287,10 +287,10 @@ static void errors_say_what_to_do(void **state) {
     close_scene(&scene);
 
     builder_example(&scene.builder);
-    scene.builder.header.major = 2;
+    scene.builder.header.major = 9;
     open_scene(&scene);
     expect_error(&scene, "peak",
-                 "memtrace peak: this process was recorded with image version 2.0, this memtrace reads 1.x: use the "
+                 "memtrace peak: this process was recorded with image version 9.0, this memtrace reads 2.x: use the "
                  "memtrace whose "
                  "recorder was loaded");
     close_scene(&scene);
