@@ -109,6 +109,12 @@ const struct mt_answer *mt_session_run(struct mt_session *session, const char *c
     return &only_answer;
 }
 
+const struct mt_answer *mt_session_reached(struct mt_session *session, const char *what, uint64_t address,
+                                           uint64_t tid) {
+    only_answer.status = MT_ANSWER_GO_ON;
+    return &only_answer;
+}
+
 int32_t mt_answer_status(const struct mt_answer *answer) {
     return answer->status;
 }
