@@ -29,8 +29,8 @@ static const struct setting settings_table[MT_SETTING_COUNT] = {
     [MT_SETTING_WIDTH] = {"width", "columns; 0: nothing is cut", MT_WIDTH_AUTO, true, automatic},
     [MT_SETTING_HINTS] = {"hints", "tell people what to try next", 1, false, on_off},
     [MT_SETTING_VALUES] = {"values", "off: always as with --no-values", 1, false, on_off},
-    [MT_SETTING_VARIABLES] = {"variables", "rows also as $mt1..; auto: where harmless", MT_VARIABLES_AUTO,
-                              false, on_off_auto},
+    [MT_SETTING_VARIABLES] = {"variables", "rows also as $mt1..; auto: where harmless", MT_VARIABLES_AUTO, false,
+                              on_off_auto},
 };
 
 void mt_settings_init(struct mt_settings *settings) {
