@@ -14,6 +14,7 @@ _path = os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "native"
 _spec = importlib.util.spec_from_file_location("memtrace_door", _path)
 door = sys.modules["memtrace_door"] = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(door)
+settings = door.load_beside(__file__, "memtrace_gdb_settings")
 threads = door.load_beside(__file__, "memtrace_gdb_threads")
 
 PREFIX = "memtrace"
@@ -27,7 +28,7 @@ def ask_gdb(command):
         raise door.HostError(str(problem)) from None
 
 
-class GdbHost(threads.Threads, door.Host):
+class GdbHost(settings.Settings, threads.Threads, door.Host):
     def __init__(self):
         self._generation = 0
         self._seen = None
@@ -228,6 +229,7 @@ try:
     host = GdbHost()
     session = door.Door(library, host)
     register(library.commands())
+    host.offer_settings(session)
 except door.DoorError as problem:
     # gdb takes a script that fails for a success (and prints a traceback): so it is the commands that fail.
     gdb.write(error_text(str(problem)) + "\n", gdb.STDERR)

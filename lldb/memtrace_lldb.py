@@ -17,6 +17,7 @@ _spec = importlib.util.spec_from_file_location("memtrace_door", _path)
 door = sys.modules["memtrace_door"] = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(door)
 threads = door.load_beside(__file__, "memtrace_lldb_threads")
+variables = door.load_beside(__file__, "memtrace_lldb_variables")
 
 PREFIX = "memtrace"
 SUMMARY = "Tell what the memory of a CPython process is made of."
@@ -36,7 +37,7 @@ def is_our_server(pid):
     return door.process_status(pid).get("PPid") == str(os.getpid()) and any(a.startswith(b"--fd") for a in arguments)
 
 
-class LldbHost(threads.Threads, door.Host):
+class LldbHost(threads.Threads, variables.Variables, door.Host):
     def __init__(self, debugger):
         self._debugger = debugger
         self._context = None
@@ -180,8 +181,6 @@ class LldbHost(threads.Threads, door.Host):
             return self._debugger.InterruptRequested()
         return self._debugger.GetCommandInterpreter().WasInterrupted()
 
-    # No set_variable: to declare `$mt1`, lldb runs an `mmap` in the process. The rows' handles serve instead.
-
 
 class Session:
     """One a debugger: an IDE has several in one process."""
@@ -228,7 +227,8 @@ class Command:
         except BaseException as problem:
             answered, text = False, "%s: defect in the lldb adapter: %r" % (PREFIX, problem)
         if answered:
-            result.AppendMessage(text.rstrip("\n"))
+            if text:
+                result.AppendMessage(text.rstrip("\n"))
         elif text.startswith("{"):
             # The one object that a script reads from the output, as on the command line.
             result.AppendMessage(text.rstrip("\n"))

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE /* sigabbrev_np */
 #include "commands/session.h"
 
+#include <limits.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,6 +42,7 @@ struct mt_session {
     int32_t kind;
     int32_t stop_pid;
     struct mt_handles handles;
+    struct mt_settings settings;
     struct mt_session_environment environment;
     uint32_t hinted; /* bit i: the hint of command i was shown */
     struct mt_answer answer;
@@ -140,6 +142,14 @@ struct mt_session_environment *mt_session_environment(struct mt_session *session
 
 struct mt_handles *mt_session_handles(struct mt_session *session) {
     return &session->handles;
+}
+
+struct mt_settings *mt_session_settings(struct mt_session *session) {
+    return &session->settings;
+}
+
+const struct mt_census *mt_session_known_census(const struct mt_session *session) {
+    return session->census;
 }
 
 void mt_session_forget_image(struct mt_session *session) {
@@ -280,7 +290,7 @@ void mt_call_warn_image(struct mt_call *call, const struct mt_image *image, cons
 
 void mt_call_hint(struct mt_call *call, const char *hint) {
     struct mt_session *session = call->session;
-    if (call->emitter.json || !session->host.progress)
+    if (call->emitter.json || !session->host.progress || !session->settings.of[MT_SETTING_HINTS])
         return;
     for (size_t i = 0; i < COMMANDS_HINTED && mt_command_at(i); i++) {
         if (mt_command_at(i) != call->command || (session->hinted & 1u << i))
@@ -446,6 +456,8 @@ static struct mt_error *parse(struct mt_call *call, const char *line, char **ret
     }
     error = mt_options_parse(rest, call->command->options, &call->options, &rest);
     call->emitter.json = call->options.given & MT_OPTION_JSON;
+    if (!call->session->settings.of[MT_SETTING_VALUES])
+        call->options.given |= MT_OPTION_NO_VALUES & call->command->options;
     if (error)
         return error;
     size_t length = strlen(rest);
@@ -470,10 +482,10 @@ static struct mt_error *parse(struct mt_call *call, const char *line, char **ret
 static struct mt_error *run(struct mt_call *call) {
     struct mt_host_description description;
     struct mt_error *error = NULL;
-    /* Help needs no process, and a debugger that can't say what it is looking at can still show it. */
-    if (call->command != &mt_help_command)
+    bool needs_process = !call->command->needs_no_process;
+    if (needs_process)
         error = mt_session_describe(call->session, &description);
-    if (!error && call->command != &mt_help_command)
+    if (!error && needs_process)
         notice_stop(call->session, &description);
     if (!error)
         error = call->command->run(call);
@@ -485,14 +497,17 @@ static struct mt_error *run(struct mt_call *call) {
 
 const struct mt_answer *mt_session_run(struct mt_session *session, const char *command_line) {
     const struct mt_host *host = &session->host;
-    int32_t width = host->width ? host->width(host->context) : 80;
+    int32_t told = host->width ? host->width(host->context) : 80;
+    size_t width = session->settings.of[MT_SETTING_WIDTH];
+    if (width == MT_WIDTH_AUTO)
+        width = told > 0 ? (size_t)told : 0;
     struct mt_call call = {.session = session,
                            .argument = "",
                            .watch = {.context = session,
                                      .interrupted = ask_interrupted,
                                      .progress = host->progress ? show_progress : NULL}};
     MT_AUTO_FREE char *argument = NULL;
-    mt_emitter_init(&call.emitter, false, width > 0 ? (unsigned)width : 0);
+    mt_emitter_init(&call.emitter, false, width < UINT_MAX ? (unsigned)width : 0);
     mt_json_init(&call.warnings, &call.warnings_text);
     struct mt_error *error = parse(&call, command_line, &argument);
     if (!error)
@@ -536,6 +551,7 @@ static struct mt_session *create(enum source source, const struct mt_host *host)
     if (!session)
         return NULL;
     session->source = source;
+    mt_settings_init(&session->settings);
     if (host)
         session->host = *host;
     return session;
@@ -606,7 +622,7 @@ const struct mt_answer *mt_session_open_core(const struct mt_host *host, const c
 
 const char *mt_complete(struct mt_session *session, const char *line) {
     struct mt_strbuf out = MT_STRBUF_INIT;
-    mt_command_complete(line, &out);
+    mt_command_complete(session, line, &out);
     free(session->completion);
     session->completion = mt_strbuf_steal(&out);
     mt_strbuf_deinit(&out);

@@ -8,6 +8,7 @@ Standard library only: this runs in the Python that is embedded in a debugger.
 
 import ctypes
 import importlib.util
+import json
 import os
 import sys
 import time
@@ -96,6 +97,9 @@ class Host:
 
     def set_variable(self, name, value):
         raise HostError("not offered")
+
+    def settings_changed(self, values):
+        """{setting: value} after `memtrace set`, for what a debugger does about them itself."""
 
     def threads(self):
         """(kernel's number or 0, whether it is the selected one, {register: value} or None) of each thread."""
@@ -266,6 +270,18 @@ class Door:
 
     def run(self, command_line):
         """(True and the answer, or False and the error's one line)."""
+        answered, text = self._run(command_line)
+        words = command_line.split(None, 1)
+        if answered and words and "set".startswith(words[0]):
+            self._host.settings_changed({row["name"]: row["value"] for row in self.settings()})
+        return answered, text
+
+    def settings(self):
+        """The rows of `memtrace show --json`; none where there are none."""
+        answered, text = self._run("show --json")
+        return json.loads(text)["rows"] if answered else []
+
+    def _run(self, command_line):
         status, text = self._ask(lambda: self._calls.mt_session_run(self._session, _bytes(command_line)))
         return status == 0, text
 
