@@ -15,6 +15,7 @@ _spec = importlib.util.spec_from_file_location("memtrace_door", _path)
 door = sys.modules["memtrace_door"] = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(door)
 settings = door.load_beside(__file__, "memtrace_gdb_settings")
+stub = door.load_beside(__file__, "memtrace_gdb_stub")
 threads = door.load_beside(__file__, "memtrace_gdb_threads")
 
 PREFIX = "memtrace"
@@ -28,7 +29,12 @@ def ask_gdb(command):
         raise door.HostError(str(problem)) from None
 
 
-class GdbHost(settings.Settings, threads.Threads, door.Host):
+class GdbHost(
+    settings.Settings,
+    stub.Stub,
+    threads.Threads,
+    door.Host,
+):
     def __init__(self):
         self._generation = 0
         self._seen = None
@@ -107,10 +113,10 @@ class GdbHost(settings.Settings, threads.Threads, door.Host):
 
     @staticmethod
     def _process_regions():
-        line = r"^\s*(0x[0-9a-f]+)\s+(0x[0-9a-f]+)\s+0x[0-9a-f]+\s+0x[0-9a-f]+\s+([r-][w-][x-])\S*[ \t]*(.*)$"
-        for start, end, access, path in re.findall(line, ask_gdb("info proc mappings"), re.M):
+        line = r"^\s*(0x[0-9a-f]+)\s+(0x[0-9a-f]+)\s+0x[0-9a-f]+\s+(0x[0-9a-f]+)\s+([r-][w-][x-])\S*[ \t]*(.*)$"
+        for start, end, offset, access, path in re.findall(line, ask_gdb("info proc mappings"), re.M):
             flags = sum(flag for letter, flag in zip(access, (door.READ, door.WRITE, door.EXECUTE)) if letter != "-")
-            yield int(start, 16), int(end, 16), flags, path.strip() or None
+            yield int(start, 16), int(end, 16), flags, int(offset, 16), path.strip() or None
 
     @staticmethod
     def _core_regions():
@@ -118,7 +124,7 @@ class GdbHost(settings.Settings, threads.Threads, door.Host):
         line = r"(0x[0-9a-f]+)->(0x[0-9a-f]+) at 0x[0-9a-f]+: load\w*(.*)$"
         for start, end, words in re.findall(line, ask_gdb("maint info sections"), re.M):
             flags = door.READ | (0 if "READONLY" in words else door.WRITE) | (door.EXECUTE if "CODE" in words else 0)
-            yield int(start, 16), int(end, 16), flags, None
+            yield int(start, 16), int(end, 16), flags, 0, None
 
     def evaluate(self, expression):
         try:

@@ -16,6 +16,7 @@ _path = os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "native"
 _spec = importlib.util.spec_from_file_location("memtrace_door", _path)
 door = sys.modules["memtrace_door"] = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(door)
+stub = door.load_beside(__file__, "memtrace_lldb_stub")
 threads = door.load_beside(__file__, "memtrace_lldb_threads")
 variables = door.load_beside(__file__, "memtrace_lldb_variables")
 
@@ -37,7 +38,12 @@ def is_our_server(pid):
     return door.process_status(pid).get("PPid") == str(os.getpid()) and any(a.startswith(b"--fd") for a in arguments)
 
 
-class LldbHost(threads.Threads, variables.Variables, door.Host):
+class LldbHost(
+    stub.Stub,
+    threads.Threads,
+    variables.Variables,
+    door.Host,
+):
     def __init__(self, debugger):
         self._debugger = debugger
         self._context = None
@@ -103,6 +109,12 @@ class LldbHost(threads.Threads, variables.Variables, door.Host):
         raise door.HostError("no symbol %s" % name)
 
     def regions(self):
+        if self.describe().kind == door.REMOTE:
+            try:
+                yield from self.regions_of_stub()
+                return
+            except door.HostError:  # it is no Linux, or gives no files away
+                pass
         regions = self._process.GetMemoryRegions()
         region = lldb.SBMemoryRegionInfo()
         for index in range(regions.GetSize()):
@@ -112,7 +124,7 @@ class LldbHost(threads.Threads, variables.Variables, door.Host):
                     | (door.WRITE if region.IsWritable() else 0)
                     | (door.EXECUTE if region.IsExecutable() else 0)
                 )
-                yield region.GetRegionBase(), region.GetRegionEnd(), flags, region.GetName() or None
+                yield region.GetRegionBase(), region.GetRegionEnd(), flags, 0, region.GetName() or None
 
     def evaluate(self, expression):
         # Registers and variables by look-up: lldb maps memory into the process for anything that it must compile.

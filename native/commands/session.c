@@ -90,7 +90,8 @@ size_t mt_answer_length(const struct mt_answer *answer) {
 
 /* --- the target at a stop --------------------------------------------------------------------------------------- */
 
-static void close_target(struct mt_session *session) {
+/* What was made of the target's memory. */
+static void drop_analysis(struct mt_session *session) {
     mt_image_destroy(session->image);
     session->image = NULL;
     mt_graph_destroy(session->graph);
@@ -99,6 +100,10 @@ static void close_target(struct mt_session *session) {
     session->census = NULL;
     mt_python_destroy(session->python);
     session->python = NULL;
+}
+
+static void close_target(struct mt_session *session) {
+    drop_analysis(session);
     if (session->target)
         mt_target_destroy(session->target);
     session->target = NULL;
@@ -241,8 +246,10 @@ struct mt_error *mt_call_python(struct mt_call *call, struct mt_python **ret) {
 struct mt_error *mt_call_census(struct mt_call *call, struct mt_census **ret) {
     struct mt_python *python;
     struct mt_error *error = mt_call_python(call, &python);
-    if (!error && !call->session->census)
+    if (!error && !call->session->census) {
+        mt_target_expect_heap(call->session->target);
         error = mt_census_create(python, &call->watch, &call->session->census);
+    }
     if (!error)
         *ret = call->session->census;
     return error;
@@ -309,6 +316,9 @@ static bool ask_interrupted(void *context) {
 
 static void show_progress(void *context, const char *line) {
     const struct mt_session *session = context;
+    char waiting[128];
+    if (line && session->target && mt_target_waiting(session->target, waiting, sizeof waiting))
+        line = waiting;
     session->host.progress(session->host.context, line);
 }
 
@@ -479,6 +489,22 @@ static struct mt_error *parse(struct mt_call *call, const char *line, char **ret
     return NULL;
 }
 
+/* Memory that was not read as the user had enough is not "unreadable": nothing may be concluded from it, now or later.
+ * The memory itself is kept by the target. */
+static struct mt_error *forget_interrupted(struct mt_session *session, struct mt_error *error) {
+    struct mt_target *target = session->target;
+    if (!target)
+        return error;
+    if (session->host.progress)
+        session->host.progress(session->host.context, NULL);
+    if (!target->interrupted)
+        return error;
+    target->interrupted = false;
+    drop_analysis(session);
+    mt_error_destroy(error);
+    return mt_error_create(MT_ERROR_INTERRUPTED, "interrupted");
+}
+
 static struct mt_error *run(struct mt_call *call) {
     struct mt_host_description description;
     struct mt_error *error = NULL;
@@ -492,7 +518,7 @@ static struct mt_error *run(struct mt_call *call) {
     if (!error && (!mt_emitter_ok(&call->emitter) || call->warnings_text.failed))
         error = &mt_error_no_memory;
     mt_watch_done(&call->watch);
-    return error;
+    return forget_interrupted(call->session, error);
 }
 
 const struct mt_answer *mt_session_run(struct mt_session *session, const char *command_line) {

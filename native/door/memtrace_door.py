@@ -13,7 +13,7 @@ import os
 import sys
 import time
 
-ABI = 2
+ABI = 3
 
 NONE, LIVE, CORE, REMOTE = range(4)  # enum mt_host_kind
 READ, WRITE, EXECUTE = 1, 2, 4  # flags of a region
@@ -66,7 +66,7 @@ class Host:
         raise HostError("not offered")
 
     def regions(self):
-        """(start, end, flags, path or None) of each mapping."""
+        """(start, end, flags, offset of its start in the file, path or None) of each mapping."""
         raise HostError("not offered")
 
     def evaluate(self, expression):
@@ -130,6 +130,10 @@ class Host:
         """(number of the thread, index of the address that it reached or None): see run_to in native/memtrace.h."""
         raise HostError("not offered")
 
+    def fetch_file(self, path, fd):
+        """Writes a file of the machine that a remote process runs on to the open file `fd`."""
+        raise HostError("not offered")
+
 
 # Of the kernel's struct user_regs_struct, in its order.
 REGISTERS = (
@@ -153,7 +157,7 @@ class _Description(ctypes.Structure):
 
 
 _RESULT = ctypes.POINTER(_U64)
-_EMIT = ctypes.CFUNCTYPE(None, _POINTER, _U64, _U64, _U32, _STRING)
+_EMIT = ctypes.CFUNCTYPE(None, _POINTER, _U64, _U64, _U32, _U64, _STRING)
 _REGISTERS = _U64 * len(REGISTERS)
 _EMIT_THREAD = ctypes.CFUNCTYPE(None, _POINTER, _U64, _U32, ctypes.POINTER(_REGISTERS))
 _EMIT_FRAME = ctypes.CFUNCTYPE(None, _POINTER, _U64, _U64, _STRING, _STRING)
@@ -181,6 +185,7 @@ _CALLBACKS = [
     ("stop_at", ctypes.CFUNCTYPE(_I32, _POINTER, _STRING, _U32), FAILED, INTERRUPTED),
     ("watch", ctypes.CFUNCTYPE(_I32, _POINTER, _U64, _U32, _U32), FAILED, INTERRUPTED),
     ("run_to", ctypes.CFUNCTYPE(_I32, _POINTER, _U64, _RESULT, _U64, _U32, _RESULT, _RESULT), FAILED, INTERRUPTED),
+    ("fetch_file", ctypes.CFUNCTYPE(_I32, _POINTER, _STRING, _I32), FAILED, INTERRUPTED),
 ]
 
 
@@ -383,8 +388,8 @@ class Door:
         return SUCCESS
 
     def _regions(self, emit, cookie):
-        for start, end, flags, path in self._host.regions():
-            emit(cookie, start, end, flags, _bytes(path))
+        for start, end, flags, offset, path in self._host.regions():
+            emit(cookie, start, end, flags, offset, _bytes(path))
         return SUCCESS
 
     def _evaluate(self, expression, ret):
@@ -452,6 +457,10 @@ class Door:
     def _run_to(self, tid, addresses, count, milliseconds, ret_tid, ret_index):
         reached_by, index = self._host.run_to(tid, addresses[:count], milliseconds)
         ret_tid[0], ret_index[0] = reached_by, count if index is None else index
+        return SUCCESS
+
+    def _fetch_file(self, path, fd):
+        self._host.fetch_file(_text(path), fd)
         return SUCCESS
 
 
