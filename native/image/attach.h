@@ -38,11 +38,14 @@ enum mt_attach_result {
     MT_ATTACH_NO_MALLOC = 4, /* no malloc, or not all of its family, was found among the loaded libraries */
     MT_ATTACH_FORBIDDEN = 5, /* mprotect() of a library's relocated data was refused (SELinux, seccomp) */
     MT_ATTACH_BAD_LEVEL = 6, /* not a value of enum mt_level, or MT_LEVEL_NONE */
+    MT_ATTACH_BUSY = 7, /* the calling thread, or one that is kept standing still, is inside the recorder: try again
+                         * when it has run on (only after an earlier attach) */
 };
 
 enum mt_detach_result {
     MT_DETACH_DONE = 0,         /* not recording, no hook left that is still ours */
     MT_DETACH_NOT_ATTACHED = 1, /* there was nothing to take out */
+    MT_DETACH_BUSY = 2,         /* as MT_ATTACH_BUSY */
 };
 
 /* level: enum mt_level. Sets the image's `attached`, and `session`, `start_realtime` and the rest as every start of
