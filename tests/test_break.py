@@ -4,6 +4,7 @@ every minor version of CPython."""
 import json
 import os
 import re
+import time
 
 import pytest
 
@@ -217,3 +218,58 @@ def test_what_can_not_be_waited_for_is_said(python):
     _, errors = run_debugger("gdb", script, program)
     problems = [line.partition(": ")[2] for line in errors.splitlines() if line.startswith("memtrace break")]
     assert problems == list(REFUSALS.values())
+
+
+ALLOCATING = """
+import time
+print("ready", flush=True)
+while True:
+    bytearray(1_000_000)
+    time.sleep(0.01)
+"""
+
+
+@pytest.mark.parametrize("end", ["detach", "quit"])
+def test_what_gdb_lets_go_of_pays_no_more(end, python):
+    def slots(process):
+        """Of the image: how many wait for something, and whether the recorder looks at them."""
+        words = ["p memtrace_image.stops_state", "p memtrace_image.stops"]
+        result = gdb(words, ["-p", process.pid])
+        state, stops = re.findall(r"^\$\d+ = (.*)$", result.stdout, re.M)
+        return int(state), len(re.findall("kind = [^0]", stops))
+
+    command = [python, "-c", ALLOCATING]
+    with running(command, bare_environment(LD_PRELOAD=str(RECORDER))) as process:
+        script = [f"attach {process.pid}", "memtrace break --heap 1G", "memtrace break --alloc 1M", "continue"]
+        output, errors = run_debugger("gdb", [*script, end])
+        assert output.count("1,000,001 bytes allocated at") == 1, output + errors
+        time.sleep(0.1)  # some events
+        assert slots(process) == (0, 0)
+
+
+THREADS = """
+import threading
+
+def work(number):
+    for _ in range(40):
+        bytearray(100_000 + number)
+
+threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+"""
+
+
+@both
+def test_the_thread_is_the_one_that_did_it(debugger, tmp_path, python):
+    program = tmp_path / "threads.py"
+    program.write_text(THREADS)
+    wanted = "*(unsigned long *)($rdi + 24) == 100003 + 1"  # by the fourth thread alone
+    script = ["memtrace record", f"memtrace break --alloc 100000 --if {wanted}", "run", *["continue"] * 9]
+    script += ["memtrace break list --json", "memtrace status --json"]
+    output, errors = run_debugger(debugger, script, with_arguments(debugger, python, program))
+    sentences = told(output)
+    assert len(sentences) == 10 and len({re.sub("0x\\w+", "", sentence) for sentence in sentences}) == 1, output + errors
+    listed, status = objects_in(output)
+    assert listed["rows"][0]["hits"] == 10
+    assert listed["rows"][0]["last"]["tid"] != status["target"]["pid"] and status["in_flight"] <= 3
