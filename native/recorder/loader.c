@@ -61,7 +61,7 @@ __attribute__((visibility("default"), ifunc("resolve_indirectly"))) void memtrac
 bool mt_loader_do_locked(void (*task)(void *context), void *context) {
     locked_context = context;
     locked_task = task;
-    dlsym(RTLD_DEFAULT, "memtrace_under_loader_lock");
+    (void)dlsym(RTLD_DEFAULT, "memtrace_under_loader_lock");
     bool is_done = locked_task == NULL;
     locked_task = NULL;
     return is_done;

@@ -62,7 +62,8 @@ importlib.import_module("decimal")
 over = True
 for thread in threads:
     thread.join()
-tell(objects=objects_line, malloc=malloc_line, realloc=realloc_line, imported=import_line, results=results)
+lines = {"objects": objects_line, "malloc": malloc_line, "realloc": realloc_line, "imported": import_line}
+tell(older=id(old_array), results=results, **lines)
 
 results = [recorder.memtrace_detach(), recorder.memtrace_detach()]
 heap.malloc(777)

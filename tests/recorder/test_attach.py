@@ -109,10 +109,12 @@ def test_it_takes_a_pointer_of_static_thread_local_storage():
     assert [int(size, 16) for size in sizes] == [8]
 
 
-def live(pid):
-    result = surroundings.run([surroundings.COMMAND, "--pid", pid, "live", "--json"])
-    assert result.returncode == 0, result.stderr
+def ask(pid, *command):
+    result = surroundings.run([surroundings.COMMAND, "--pid", pid, *command, "--json"])
     return json.loads(result.stdout)
+
+
+MIDDLE = "recorded from the middle: what was allocated before is not known"
 
 
 def at_line(answer, line):
@@ -128,8 +130,14 @@ def test_python_that_already_runs(interpreter, python_anywhere):
     with surroundings.running(command, support.plain_environment(), ready=None) as process:
         said = json.loads(process.stdout.readline())
         surroundings.wait_until_pid_sleeps(said["pid"])
-        answer = live(said["pid"])
+        answer = ask(said["pid"], "live")
         assert said["results"] == [RECORDING]
+        assert answer["warnings"] == [MIDDLE] == ask(said["pid"], "peak")["warnings"]
+        status = ask(said["pid"], "status")
+        assert (status["recording"], status["attached"]) == (True, True)
+        assert [lack["what"] for lack in status["degraded"]] == ["older memory"]
+        older = ask(said["pid"], "born", hex(said["older"]))
+        assert "allocated before the recorder was attached" in older["error"]["message"]
         assert at_line(answer, said["objects"]) == (100 * (2000 + 33), 100)
         assert at_line(answer, said["malloc"]) == (7 * 12345, 7)
         assert at_line(answer, said["realloc"]) == (54321, 1)
@@ -138,7 +146,7 @@ def test_python_that_already_runs(interpreter, python_anywhere):
         process.stdin.flush()
         said = json.loads(process.stdout.readline())
         surroundings.wait_until_pid_sleeps(said["pid"])
-        answer = live(said["pid"])
+        answer = ask(said["pid"], "live")
         assert said["results"] == [DETACHED, NOT_ATTACHED, RECORDING]
         assert at_line(answer, said["malloc"]) == (778, 1)
         assert answer["live_blocks"] < 500
