@@ -21,6 +21,7 @@
 #include "recorder/real.h"
 #include "recorder/recorder.h"
 #include "recorder/stacks.h"
+#include "recorder/stops.h"
 #include "recorder/thread.h"
 
 /* Initialised, so that it lies in the file's data and its pages are dumped with the library's own; the magic is written
@@ -34,10 +35,6 @@ __attribute__((visibility("default"), aligned(4096))) struct mt_image_header mem
 
 struct mt_real mt_real;
 bool mt_started;
-
-__attribute__((visibility("default"), noinline)) void memtrace_stop_hook(const struct mt_stop_event *event) {
-    __asm__ volatile("" : : "r"(event) : "memory");
-}
 
 static void resolve_real_functions(void) {
 #define RESOLVE(name) *(void **)&mt_real.name = dlsym(RTLD_NEXT, #name)
@@ -58,6 +55,7 @@ static void resolve_real_functions(void) {
     RESOLVE(sbrk);
     RESOLVE(prctl);
     RESOLVE(pthread_setname_np);
+    RESOLVE(malloc_usable_size);
     /* These may be missing, which dlsym would say by a text that it allocates. */
     mt_real.free_sized = (void (*)(void *, size_t))mt_elf_symbol(NULL, "free_sized");
     mt_real.free_aligned_sized = (void (*)(void *, size_t, size_t))mt_elf_symbol(NULL, "free_aligned_sized");
@@ -69,6 +67,7 @@ void mt_recorder_start(enum mt_level level) {
     if (memtrace_image.session++ > 0) {
         mt_account_clear();
         mt_marks_clear();
+        mt_stops_restart();
     }
     clock_gettime(CLOCK_REALTIME, &realtime);
     clock_gettime(CLOCK_MONOTONIC, &monotonic);
@@ -126,6 +125,8 @@ static void before_fork(void) {
 
 static void after_fork_in_parent(void) {
     mt_unlock_after_fork(false);
+    if (mt_self_pointer != NULL && mt_stops_is_to_tell(mt_self_pointer))
+        mt_stops_tell(mt_self_pointer);
 }
 
 static void after_fork_in_child(void) {
@@ -196,6 +197,7 @@ void mt_start_up(void) {
         } else {
             mt_recorder_prepare();
             memtrace_image.level = wishes.level;
+            memtrace_stop_hook(NULL); /* a debugger that waits there writes its stops, before anything is recorded */
             if (wishes.start)
                 mt_recorder_start(wishes.level);
         }
