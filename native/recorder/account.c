@@ -8,6 +8,7 @@
 #include "recorder/shadow.h"
 #include "recorder/sites.h"
 #include "recorder/table.h"
+#include "recorder/window.h"
 
 #define CLOCK_EVERY 256u
 #define NAME_EVERY 1024u
@@ -76,6 +77,8 @@ static inline void commit(struct mt_shard *shard, struct mt_self *self, int64_t 
     if (__builtin_expect((shard->events & (CLOCK_EVERY - 1)) == 0, 0))
         sample_clock(self);
     shard->live_bytes += bytes;
+    if (__builtin_expect(mt_window_counts, 0))
+        mt_window_note(shard, self, bytes);
     if (shard->live_bytes >= shard->peak_bytes) {
         shard->peak_bytes = shard->live_bytes;
         shard->peak_event = shard->events;
@@ -152,6 +155,10 @@ static inline void record_birth(struct mt_self *self, uint32_t stack, uint64_t a
 }
 
 void mt_record_birth(struct mt_self *self, uint64_t address, uint64_t size, enum mt_allocator allocator, bool dense) {
+    if (__builtin_expect(self->hidden, 0))
+        return;
+    if (__builtin_expect(mt_window_counts, 0))
+        mt_window_note_birth(self, address);
     uint32_t kept = mt_python_walk(self);
     bool locked = mt_lock(self);
     record_birth(self, mt_python_stack(self, kept), address, size, allocator, dense);
@@ -159,6 +166,8 @@ void mt_record_birth(struct mt_self *self, uint64_t address, uint64_t size, enum
 }
 
 void mt_record_guest_birth(struct mt_self *self, uint64_t address, uint64_t size, enum mt_allocator allocator) {
+    if (self->hidden)
+        return;
     bool locked = mt_lock(self);
     record_birth(self, 0, address, size, allocator, false);
     mt_unlock(self, locked);
@@ -231,6 +240,8 @@ void mt_record_move_settle(struct mt_self *self, uint64_t address, uint64_t size
         drop(MT_DROP_MEMORY);
     }
     change_site(shard, thread->site, -(int64_t)thread->size, -1);
+    if (__builtin_expect(mt_window_counts, 0))
+        mt_window_note_move(self, thread->size, size);
     commit(shard, self, net);
     __atomic_store_n(&thread->operation, MT_OP_ALLOCATE, __ATOMIC_RELEASE);
     mt_unlock(self, locked);
@@ -311,6 +322,8 @@ static void record_map(struct mt_self *self, uint32_t stack, uint64_t address, u
 }
 
 void mt_record_map(struct mt_self *self, uint64_t address, uint64_t size, enum mt_allocator allocator) {
+    if (self->hidden)
+        return;
     uint32_t kept = mt_python_walk(self);
     bool locked = mt_lock(self);
     record_map(self, mt_python_stack(self, kept), address, size, allocator);
@@ -318,6 +331,8 @@ void mt_record_map(struct mt_self *self, uint64_t address, uint64_t size, enum m
 }
 
 void mt_record_guest_map(struct mt_self *self, uint64_t address, uint64_t size) {
+    if (self->hidden)
+        return;
     bool locked = mt_lock(self);
     record_map(self, 0, address, size, MT_MMAP);
     mt_unlock(self, locked);

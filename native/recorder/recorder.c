@@ -17,6 +17,7 @@
 #include "recorder/names.h"
 #include "recorder/pymem.h"
 #include "recorder/python.h"
+#include "recorder/python_stops.h"
 #include "recorder/real.h"
 #include "recorder/stacks.h"
 #include "recorder/thread.h"
@@ -107,13 +108,20 @@ void mt_obey_request(void) {
         if ((request == MT_REQUEST_MARK && argument == 0) ||
             ((request == MT_REQUEST_MARK || request == MT_REQUEST_STOP) && argument == memtrace_image.generation + 1))
             mt_mark_set();
-        if (request == MT_REQUEST_STOP)
+        if (request == MT_REQUEST_STOP) {
             memtrace_image.state = MT_RECORDING_STOPPED;
+            mt_python_stops_end();
+        }
     }
     /* Taken back only now, so that at no instant it is neither asked for nor done; unless a debugger has asked for
      * something else meanwhile. */
     __atomic_compare_exchange_n(words, &asked, 0, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
     mt_unlock(self, locked);
+    /* It stands until CPython can be asked; a mark that was asked for is set, and is not asked for again. */
+    if (!mt_python_stops_look()) {
+        uint64_t nothing = 0;
+        __atomic_compare_exchange_n(words, &nothing, MT_REQUEST_PYTHON, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+    }
     self->image.operation = MT_IDLE;
 }
 
@@ -127,6 +135,9 @@ static void after_fork_in_parent(void) {
 
 static void after_fork_in_child(void) {
     mt_unlock_after_fork(true);
+    mt_python_stops_end();
+    if (mt_python_stops.request != mt_python_stops.obeyed && memtrace_image.request == MT_REQUEST_NONE)
+        memtrace_image.request = MT_REQUEST_PYTHON;
     mt_record_abandoned(mt_self_pointer);
 }
 
@@ -138,6 +149,7 @@ static void build_image(void) {
     image->self = (uint64_t)image;
     image->pid = (uint32_t)getpid();
     image->stop_hook = (uint64_t)memtrace_stop_hook;
+    image->python_stops = (uint64_t)&mt_python_stops;
     mt_names_init();
     if (!mt_stacks_init() || !mt_account_init()) {
         image->state = MT_RECORDING_DORMANT;
@@ -166,10 +178,12 @@ void mt_start_up(void) {
             memtrace_image.state = MT_RECORDING_DORMANT;
         } else {
             pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
-            if (mt_python_find(RTLD_DEFAULT))
+            if (mt_python_find(RTLD_DEFAULT)) {
+                mt_python_stops_find(RTLD_DEFAULT);
                 mt_pymem_find(RTLD_DEFAULT);
-            else
+            } else {
                 mt_late_python_init();
+            }
             memtrace_image.level = wishes.level;
             if (wishes.start)
                 start_recording(wishes.level);

@@ -103,6 +103,7 @@ struct mt_self *mt_self_register(void) {
         self->pthread = (uint64_t)pthread_self();
         self->critical = 0;
         self->holds_for_fork = 0;
+        self->hidden = 0;
         mt_self_refresh_name(self);
         self->image.state = 1;
     }

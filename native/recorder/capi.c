@@ -1,0 +1,41 @@
+#include "recorder/capi.h"
+
+#include "recorder/loader.h"
+
+struct mt_capi mt_capi;
+
+static bool bind(void *module, const char *name, void **ret) {
+    *ret = dlsym(module, name);
+    return *ret != NULL;
+}
+
+bool mt_capi_bind(void *module) {
+    bool ok = true;
+#define BIND(name) ok = bind(module, #name, (void **)&mt_capi.name) && ok
+    BIND(PyInterpreterState_Main);
+    BIND(PyInterpreterState_ThreadHead);
+    BIND(PyThreadState_Get);
+    BIND(PyThreadState_Next);
+    BIND(PyThreadState_GetInterpreter);
+    BIND(PyErr_Clear);
+    BIND(PyErr_Occurred);
+    BIND(Py_IncRef);
+    BIND(Py_DecRef);
+    BIND(PyImport_ImportModule);
+    BIND(PyObject_GetAttrString);
+    BIND(PyObject_CallMethod);
+    BIND(PyCMethod_New);
+    BIND(PyList_Size);
+    BIND(PyList_GetItem);
+    BIND(PyTuple_Size);
+    BIND(PyTuple_GetItem);
+    BIND(PyLong_AsLong);
+    BIND(PyFunction_GetCode);
+    BIND(PyFrame_GetCode);
+    BIND(PyFrame_GetLineNumber);
+    BIND(PyFunction_Type);
+    BIND(PyCode_Type);
+#undef BIND
+    mt_capi._PyEval_SetTrace_of = (void (*)(void *, mt_trace_function *, void *))dlsym(module, "_PyEval_SetTrace");
+    return bind(module, "_Py_NoneStruct", &mt_capi.Py_None) && ok;
+}
