@@ -14,7 +14,9 @@ _path = os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "native"
 _spec = importlib.util.spec_from_file_location("memtrace_door", _path)
 door = sys.modules["memtrace_door"] = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(door)
-threads = door.load_beside(__file__, "memtrace_gdb_threads")
+# In this order: the later ones import the earlier ones.
+threads = sys.modules["memtrace_gdb_threads"] = door.load_beside(__file__, "memtrace_gdb_threads")
+stops = door.load_beside(__file__, "memtrace_gdb_stops")
 
 PREFIX = "memtrace"
 
@@ -27,8 +29,9 @@ def ask_gdb(command):
         raise door.HostError(str(problem)) from None
 
 
-class GdbHost(threads.Threads, door.Host):
+class GdbHost(threads.Threads, stops.Stops, door.Host):
     def __init__(self):
+        super().__init__()
         self._generation = 0
         self._seen = None
         self._writing = False
@@ -59,7 +62,7 @@ class GdbHost(threads.Threads, door.Host):
             description.kind = door.CORE
             description.core = self._core_path(inferior)
             return description
-        description.running = any(thread.is_running() for thread in inferior.threads())
+        description.running = not self.is_judging and any(thread.is_running() for thread in inferior.threads())
         if connection.type == "native":
             description.kind = door.LIVE
             description.local = door.is_held_by(inferior.pid, lambda tracer: tracer == os.getpid())
@@ -226,7 +229,7 @@ def register(commands):
 try:
     library = door.Library(door.library_path(__file__))
     host = GdbHost()
-    session = door.Door(library, host)
+    session = host.door = door.Door(library, host)
     register(library.commands())
 except door.DoorError as problem:
     # gdb takes a script that fails for a success (and prints a traceback): so it is the commands that fail.

@@ -17,6 +17,7 @@ _spec = importlib.util.spec_from_file_location("memtrace_door", _path)
 door = sys.modules["memtrace_door"] = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(door)
 threads = door.load_beside(__file__, "memtrace_lldb_threads")
+stops = door.load_beside(__file__, "memtrace_lldb_stops")
 
 PREFIX = "memtrace"
 SUMMARY = "Tell what the memory of a CPython process is made of."
@@ -36,7 +37,9 @@ def is_our_server(pid):
     return door.process_status(pid).get("PPid") == str(os.getpid()) and any(a.startswith(b"--fd") for a in arguments)
 
 
-class LldbHost(threads.Threads, door.Host):
+class LldbHost(threads.Threads, stops.Stops, door.Host):
+    callback = __name__ + ".stopped"
+
     def __init__(self, debugger):
         self._debugger = debugger
         self._context = None
@@ -190,7 +193,7 @@ class Session:
 
     def __init__(self, debugger):
         self.host = LldbHost(debugger)
-        self.door = door.Door(library, self.host)
+        self.door = self.host.door = door.Door(library, self.host)
 
     @classmethod
     def of(cls, debugger):
@@ -198,6 +201,21 @@ class Session:
         if key not in cls._of_debugger:
             cls._of_debugger[key] = cls(debugger)
         return cls._of_debugger[key]
+
+
+class Place:
+    """What a command gets as its context, as far as the host looks at it."""
+
+    def __init__(self, target):
+        self.target = target
+
+
+def stopped(frame, location, internal_dict):
+    """lldb calls it where one of our breakpoints is reached; False: go on."""
+    target = frame.GetThread().GetProcess().GetTarget()
+    host = Session.of(target.GetDebugger()).host
+    host.enter(Place(target))
+    return host.reached(frame, location.GetBreakpoint())
 
 
 class Command:

@@ -44,6 +44,9 @@ extern const struct mt_command mt_path_command;
 extern const struct mt_command mt_threads_command;
 extern const struct mt_command mt_audit_command;
 extern const struct mt_command mt_summary_command;
+extern const struct mt_command mt_break_command;
+extern const struct mt_command mt_break_list_command;
+extern const struct mt_command mt_break_delete_command;
 extern const struct mt_command mt_help_command;
 
 /* In the order of the help. */

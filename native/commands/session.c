@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "commands/reached.h"
 #include "commands/words.h"
 #include "output/text.h"
 #include "target/host.h"
@@ -42,6 +43,7 @@ struct mt_session {
     int32_t stop_pid;
     struct mt_handles handles;
     struct mt_session_environment environment;
+    struct mt_breakpoints breakpoints;
     uint32_t hinted; /* bit i: the hint of command i was shown */
     struct mt_answer answer;
     char *completion;
@@ -138,6 +140,10 @@ struct mt_session_environment *mt_session_environment(struct mt_session *session
     return &session->environment;
 }
 
+struct mt_breakpoints *mt_session_breakpoints(struct mt_session *session) {
+    return &session->breakpoints;
+}
+
 struct mt_handles *mt_session_handles(struct mt_session *session) {
     return &session->handles;
 }
@@ -148,7 +154,7 @@ void mt_session_forget_image(struct mt_session *session) {
 }
 
 /* Drops what belongs to an earlier stop. */
-static void notice_stop(struct mt_session *session, const struct mt_host_description *description) {
+static void forget_stop(struct mt_session *session, const struct mt_host_description *description) {
     if (session->generation == description->generation && session->kind == description->kind &&
         session->stop_pid == description->pid)
         return;
@@ -157,6 +163,13 @@ static void notice_stop(struct mt_session *session, const struct mt_host_descrip
     session->generation = description->generation;
     session->kind = description->kind;
     session->stop_pid = description->pid;
+}
+
+/* Memory breakpoints come to a process that the debugger has turned to, if it carries a recorder. */
+static void offer_breakpoints(struct mt_call *call, const struct mt_host_description *description) {
+    bool is_process = description->kind == MT_HOST_LIVE || description->kind == MT_HOST_REMOTE;
+    if (is_process && !description->running)
+        mt_error_destroy(mt_breakpoints_enter(call, description->pid));
 }
 
 static struct mt_error *open_in_debugger(struct mt_session *session, const struct mt_host_description *description) {
@@ -474,7 +487,9 @@ static struct mt_error *run(struct mt_call *call) {
     if (call->command != &mt_help_command)
         error = mt_session_describe(call->session, &description);
     if (!error && call->command != &mt_help_command)
-        notice_stop(call->session, &description);
+        forget_stop(call->session, &description);
+    if (!error && call->command != &mt_help_command)
+        offer_breakpoints(call, &description);
     if (!error)
         error = call->command->run(call);
     if (!error && (!mt_emitter_ok(&call->emitter) || call->warnings_text.failed))
@@ -483,17 +498,33 @@ static struct mt_error *run(struct mt_call *call) {
     return error;
 }
 
-const struct mt_answer *mt_session_run(struct mt_session *session, const char *command_line) {
+static void begin_call(struct mt_session *session, struct mt_call *ret) {
     const struct mt_host *host = &session->host;
     int32_t width = host->width ? host->width(host->context) : 80;
-    struct mt_call call = {.session = session,
-                           .argument = "",
-                           .watch = {.context = session,
-                                     .interrupted = ask_interrupted,
-                                     .progress = host->progress ? show_progress : NULL}};
+    *ret = (struct mt_call){.session = session,
+                            .argument = "",
+                            .watch = {.context = session,
+                                      .interrupted = ask_interrupted,
+                                      .progress = host->progress ? show_progress : NULL}};
+    mt_emitter_init(&ret->emitter, false, width > 0 ? (unsigned)width : 0);
+    mt_json_init(&ret->warnings, &ret->warnings_text);
+}
+
+/* Takes over `error` and `text`. */
+static const struct mt_answer *end_call(struct mt_call *call, int32_t status, struct mt_error *error,
+                                        struct mt_strbuf *text) {
+    const struct mt_answer *answer = set_answer(&call->session->answer, status, text);
+    mt_error_destroy(error);
+    mt_emitter_deinit(&call->emitter);
+    mt_strbuf_deinit(&call->warnings_text);
+    mt_strbuf_deinit(text);
+    return answer;
+}
+
+const struct mt_answer *mt_session_run(struct mt_session *session, const char *command_line) {
+    struct mt_call call;
     MT_AUTO_FREE char *argument = NULL;
-    mt_emitter_init(&call.emitter, false, width > 0 ? (unsigned)width : 0);
-    mt_json_init(&call.warnings, &call.warnings_text);
+    begin_call(session, &call);
     struct mt_error *error = parse(&call, command_line, &argument);
     if (!error)
         error = run(&call);
@@ -502,11 +533,7 @@ const struct mt_answer *mt_session_run(struct mt_session *session, const char *c
         write_error(&call, error, &text);
     else
         write_answer(&call, &text);
-    const struct mt_answer *answer = set_answer(&session->answer, error != NULL, &text);
-    mt_error_destroy(error);
-    mt_emitter_deinit(&call.emitter);
-    mt_strbuf_deinit(&call.warnings_text);
-    mt_strbuf_deinit(&text);
+    const struct mt_answer *answer = end_call(&call, error != NULL, error, &text);
     /* A process that we stopped ourselves goes on as soon as it can; a core and a debugger's process stay as they are.
      */
     if ((session->source == SOURCE_PID || session->source == SOURCE_STOPPED) && !session->keeps_stopped) {
@@ -518,9 +545,26 @@ const struct mt_answer *mt_session_run(struct mt_session *session, const char *c
 
 const struct mt_answer *mt_session_reached(struct mt_session *session, const char *what, uint64_t address,
                                            uint64_t tid) {
+    struct mt_host_description description;
+    struct mt_call call;
+    bool stays = false;
+    begin_call(session, &call);
+    call.command = &mt_break_command;
+    struct mt_error *error = mt_session_describe(session, &description);
+    if (!error) {
+        forget_stop(session, &description);
+        error = mt_reached(&call, what, address, tid, &stays);
+    }
+    mt_watch_done(&call.watch);
     struct mt_strbuf text = MT_STRBUF_INIT;
-    const struct mt_answer *answer = set_answer(&session->answer, MT_ANSWER_GO_ON, &text);
-    mt_strbuf_deinit(&text);
+    mt_strbuf_append_bytes(&text, call.emitter.body.data, call.emitter.body.length);
+    if (error) { /* the user is to know */
+        write_error(&call, error, &text);
+        mt_strbuf_append_char(&text, '\n');
+    }
+    const struct mt_answer *answer = end_call(&call, stays || error ? 0 : MT_ANSWER_GO_ON, error, &text);
+    /* Only the thread that reached it is sure to stand still yet. */
+    close_target(session);
     return answer;
 }
 
@@ -559,6 +603,7 @@ void mt_session_destroy(struct mt_session *session) {
         return;
     close_target(session);
     mt_handles_reset(&session->handles);
+    mt_breakpoints_deinit(&session->breakpoints);
     free(session->environment.preload);
     free(session->environment.level);
     free(session->library_directory);

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "commands/breakpoints.h"
 #include "commands/command.h"
 #include "commands/handles.h"
 #include "memtrace.h"
@@ -22,6 +23,7 @@ struct mt_session_environment {
     char *level;
 };
 struct mt_session_environment *mt_session_environment(struct mt_session *session);
+struct mt_breakpoints *mt_session_breakpoints(struct mt_session *session);
 /* The rows numbered at this stop. */
 struct mt_handles *mt_session_handles(struct mt_session *session);
 /* Bytes that the target's mappings describe, and how many of them it holds; false: unknown. */

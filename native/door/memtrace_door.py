@@ -255,6 +255,7 @@ class Door:
         self._host = host
         self._problem = None
         self._progress_shown_at = None
+        self._is_busy = False
         self._kept = {}  # strings that the library may look at until the next call
         self._table = _HostTable()  # also keeps the callbacks alive
         for name, prototype, failed, stopped in _CALLBACKS:
@@ -271,6 +272,8 @@ class Door:
 
     def reached(self, what, address, tid):
         """A thread reached what stop_at or watch had asked for. The reason to stay stopped, or None: let it run."""
+        if self._is_busy:  # the library itself lets the process run (run_to), and waits for something else
+            return None
         status, text = self._ask(lambda: self._calls.mt_session_reached(self._session, _bytes(what), address, tid))
         return None if status == GO_ON else text
 
@@ -278,9 +281,11 @@ class Door:
         self._problem = None
         self._progress_shown_at = None
         unraisable, sys.unraisablehook = sys.unraisablehook, self._keep_interruption
+        self._is_busy = True
         try:
             answer = call()
         finally:
+            self._is_busy = False
             sys.unraisablehook = unraisable
         text = ctypes.string_at(self._calls.mt_answer_text(answer), self._calls.mt_answer_length(answer))
         status = self._calls.mt_answer_status(answer)

@@ -185,6 +185,7 @@ void mt_start_up(void) {
                 mt_late_python_init();
             }
             memtrace_image.level = wishes.level;
+            memtrace_stop_hook(NULL); /* a debugger that waits there writes its stops, before anything is recorded */
             if (wishes.start)
                 start_recording(wishes.level);
         }
