@@ -8,6 +8,7 @@
 #include "commands/breakpoints.h"
 #include "commands/command.h"
 #include "commands/handles.h"
+#include "commands/step.h"
 #include "memtrace.h"
 
 /* NULL on a command line without a debugger. */
@@ -24,6 +25,8 @@ struct mt_session_environment {
 };
 struct mt_session_environment *mt_session_environment(struct mt_session *session);
 struct mt_breakpoints *mt_session_breakpoints(struct mt_session *session);
+/* The step whose end the next stop may be. */
+struct mt_step *mt_session_step(struct mt_session *session);
 /* The rows numbered at this stop. */
 struct mt_handles *mt_session_handles(struct mt_session *session);
 /* Bytes that the target's mappings describe, and how many of them it holds; false: unknown. */

@@ -14,7 +14,8 @@ static const struct mt_command *const commands[] = {
     &mt_born_command,         &mt_types_command,     &mt_instances_command,   &mt_object_command,
     &mt_holds_command,        &mt_who_holds_command, &mt_path_command,        &mt_caches_command,
     &mt_threads_command,      &mt_audit_command,     &mt_break_command,       &mt_break_list_command,
-    &mt_break_delete_command, &mt_help_command,
+    &mt_break_delete_command, &mt_next_command,      &mt_finish_command,      &mt_lines_command,
+    &mt_lines_stop_command,   &mt_help_command,
 };
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
 
