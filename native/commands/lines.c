@@ -29,13 +29,18 @@ static void add(struct mt_python_window *sum, const struct mt_python_window *win
         sum->peak = window->peak;
 }
 
-static void emit_row(struct mt_call *call, const struct mt_python_stops_view *view, const struct mt_python_line *line) {
+/* With `is_alone` the file and the function are told above the table. */
+static void emit_row(struct mt_call *call, const struct mt_python_stops_view *view, const struct mt_python_line *line,
+                     bool is_alone) {
     struct mt_emitter *emitter = &call->emitter;
     struct mt_python_place place;
     struct mt_strbuf name = MT_STRBUF_INIT;
     mt_python_place_read(view, line->file, line->function, line->line, &place);
-    mt_text_escape(&name, mt_place_tail(place.file.data ? place.file.data : "?", 1));
-    mt_strbuf_printf(&name, ":%" PRIu32, line->line);
+    if (!is_alone) {
+        mt_text_escape(&name, mt_place_tail(place.file.data ? place.file.data : "?", 1));
+        mt_strbuf_append_char(&name, ':');
+    }
+    mt_strbuf_printf(&name, "%" PRIu32, line->line);
     if (place.source.data) {
         mt_strbuf_append_char(&name, ' ');
         mt_text_escape(&name, place.source.data);
@@ -53,6 +58,26 @@ static void emit_row(struct mt_call *call, const struct mt_python_stops_view *vi
     mt_emit_row_end(emitter);
     mt_strbuf_deinit(&name);
     mt_python_place_deinit(&place);
+}
+
+/* "process_data() of holding.py", when all lines are of one function. */
+static bool emit_headline(struct mt_call *call, const struct mt_python_stops_view *view,
+                          const struct mt_python_line *lines, size_t count) {
+    struct mt_python_place place;
+    struct mt_strbuf line = MT_STRBUF_INIT;
+    for (size_t i = 0; i < count; i++)
+        if (lines[i].file != lines[0].file || lines[i].function != lines[0].function)
+            return false;
+    if (count == 0)
+        return false;
+    mt_python_place_read(view, lines[0].file, lines[0].function, lines[0].line, &place);
+    mt_text_escape(&line, place.function.data ? place.function.data : "?");
+    mt_strbuf_append(&line, "() of ");
+    mt_text_escape(&line, mt_place_tail(place.file.data ? place.file.data : "?", 1));
+    mt_emit_line(&call->emitter, "%s", line.data ? line.data : "");
+    mt_strbuf_deinit(&line);
+    mt_python_place_deinit(&place);
+    return true;
 }
 
 static struct mt_error *show(struct mt_call *call) {
@@ -81,10 +106,11 @@ static struct mt_error *show(struct mt_call *call) {
         qsort(lines, shown, sizeof *lines, compare);
     if (shown == 0)
         mt_emit_line(&call->emitter, "no line of it was executed yet: let the process run");
+    bool is_alone = emit_headline(call, &view, lines, shown);
     mt_emit_table_begin(&call->emitter, "rows", columns, sizeof columns / sizeof columns[0]);
     for (size_t i = 0; i < shown; i++) {
         add(&sum, &lines[i].sum);
-        emit_row(call, &view, &lines[i]);
+        emit_row(call, &view, &lines[i], is_alone);
     }
     if (shown > 0) {
         mt_emit_row_begin(&call->emitter, MT_ROW_TEXT);

@@ -36,9 +36,11 @@ static void tell_step(struct mt_call *call, const struct mt_python_stops_view *v
                       const struct mt_python_stop_event *event) {
     struct mt_emitter *emitter = &call->emitter;
     struct mt_python_place place;
+    struct mt_strbuf did = MT_STRBUF_INIT;
     mt_python_place_read(view, event->from_file, event->from_function, event->from_line, &place);
-    mt_python_place_emit(emitter, &place);
-    emit_window(emitter, "    ", &event->from);
+    mt_python_window_append(&did, &event->from);
+    mt_python_place_emit(emitter, &place, did.data);
+    mt_strbuf_deinit(&did);
     emit_place(emitter, "from", &place, &event->from);
     if (event->returned) {
         emit_window(emitter, "    and from its return on: ", &event->after);
@@ -59,7 +61,7 @@ static void tell_place(struct mt_call *call, const struct mt_python_stops_view *
         mt_emit_line(emitter, "%s() is about to return:", function);
     if (event->reason == MT_PYTHON_UNWOUND)
         mt_emit_line(emitter, "an exception is about to leave %s():", function);
-    mt_python_place_emit(emitter, &place);
+    mt_python_place_emit(emitter, &place, NULL);
     mt_emit_string(emitter, "reason", reason_name(event->reason));
     emit_place(emitter, "at", &place, NULL);
     mt_python_place_deinit(&place);

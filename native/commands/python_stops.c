@@ -9,6 +9,8 @@
 #include "output/place.h"
 #include "output/text.h"
 
+#define DID_GAP 4 /* columns before what a line did */
+
 struct mt_error *mt_python_stops_read(struct mt_call *call, struct mt_python_stops_view *ret) {
     struct mt_target *target;
     struct mt_error *error = mt_call_target(call, &target);
@@ -76,14 +78,23 @@ void mt_python_place_deinit(struct mt_python_place *place) {
     mt_strbuf_deinit(&place->source);
 }
 
-void mt_python_place_emit(struct mt_emitter *emitter, const struct mt_python_place *place) {
+void mt_python_place_emit(struct mt_emitter *emitter, const struct mt_python_place *place, const char *did) {
     struct mt_strbuf line = MT_STRBUF_INIT, cut = MT_STRBUF_INIT;
     mt_text_escape(&line, mt_place_tail(place->file.data ? place->file.data : "?", 1));
     mt_strbuf_printf(&line, ":%" PRIu32 "  ", place->line);
     if (place->source.data)
         mt_text_escape(&line, place->source.data);
-    mt_text_cut(&cut, line.data ? line.data : "", emitter->width);
-    mt_emit_line(emitter, "%s", cut.data ? cut.data : "");
+    const char *text = line.data ? line.data : "";
+    size_t columns = mt_text_columns(text) + DID_GAP + (did ? mt_text_columns(did) : 0);
+    bool has_room = emitter->width == 0 || columns <= emitter->width;
+    mt_text_cut(&cut, text, emitter->width);
+    if (did && has_room) {
+        mt_emit_line(emitter, "%s%*s%s", text, DID_GAP, "", did);
+    } else {
+        mt_emit_line(emitter, "%s", cut.data ? cut.data : "");
+        if (did)
+            mt_emit_line(emitter, "%*s%s", DID_GAP, "", did);
+    }
     mt_strbuf_deinit(&line);
     mt_strbuf_deinit(&cut);
 }

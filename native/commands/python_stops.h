@@ -34,8 +34,9 @@ struct mt_python_place {
 void mt_python_place_read(const struct mt_python_stops_view *view, uint32_t file, uint32_t function, uint32_t line,
                           struct mt_python_place *ret);
 void mt_python_place_deinit(struct mt_python_place *place);
-/* One line, cut to fit: "holding.py:51  data_pow = raise_to_power(data, POWER)". */
-void mt_python_place_emit(struct mt_emitter *emitter, const struct mt_python_place *place);
+/* One line, cut to fit: "holding.py:51  data_pow = raise_to_power(data, POWER)". `did` (NULL: nothing) follows it where
+ * that fits, else on a line of its own. */
+void mt_python_place_emit(struct mt_emitter *emitter, const struct mt_python_place *place, const char *did);
 
 /* "kept +100,000,000, freed 0, peak in between +100,000,412" */
 void mt_python_window_append(struct mt_strbuf *out, const struct mt_python_window *window);

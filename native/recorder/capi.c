@@ -21,8 +21,10 @@ bool mt_capi_bind(void *module) {
     BIND(PyErr_Occurred);
     BIND(Py_IncRef);
     BIND(Py_DecRef);
+    BIND(PySys_GetObject);
     BIND(PyImport_ImportModule);
     BIND(PyObject_GetAttrString);
+    BIND(PyObject_CallObject);
     BIND(PyObject_CallMethod);
     BIND(PyCMethod_New);
     BIND(PyList_Size);

@@ -30,8 +30,10 @@ struct mt_capi {
     void *(*PyErr_Occurred)(void);
     void (*Py_IncRef)(void *object);
     void (*Py_DecRef)(void *object);
+    void *(*PySys_GetObject)(const char *name); /* borrowed */
     void *(*PyImport_ImportModule)(const char *name);
     void *(*PyObject_GetAttrString)(void *object, const char *name);
+    void *(*PyObject_CallObject)(void *callable, void *arguments);
     void *(*PyObject_CallMethod)(void *object, const char *name, const char *format, ...);
     void *(*PyCMethod_New)(struct mt_method *method, void *self, void *module, void *type);
     ptrdiff_t (*PyList_Size)(void *list);

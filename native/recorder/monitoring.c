@@ -126,9 +126,9 @@ static bool register_handlers(void) {
 }
 
 const char *mt_monitoring_install(void) {
-    void *sys = mt_capi.PyImport_ImportModule("sys");
-    monitoring = sys != NULL ? mt_capi.PyObject_GetAttrString(sys, "monitoring") : NULL;
-    drop(sys);
+    monitoring = mt_capi.PySys_GetObject("monitoring");
+    if (monitoring != NULL)
+        mt_capi.Py_IncRef(monitoring);
     disable = monitoring != NULL ? mt_capi.PyObject_GetAttrString(monitoring, "DISABLE") : NULL;
     if (disable == NULL || !read_events())
         return "sys.monitoring is not what it is in 3.12 to 3.15";

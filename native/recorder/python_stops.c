@@ -157,13 +157,11 @@ static bool is_asked(void) {
     return __atomic_load_n(&mt_python_stops.request, __ATOMIC_ACQUIRE) != mt_python_stops.obeyed;
 }
 
-/* Until nothing is asked for any more. What can't be done is told at once, for the user waits for it. */
+/* Until nothing is asked for any more. What can't be done is told at once: the user waits for it. */
 static void obey_all(struct mt_self *self) {
-    while (is_asked()) {
-        bool for_step = mt_python_stops.step != MT_PYTHON_STEP_NONE;
-        if (obey(self) != NULL && for_step && !silenced)
+    while (is_asked())
+        if (obey(self) != NULL && !silenced)
             memtrace_python_stop(&(struct mt_python_stop_event){.reason = MT_PYTHON_FAILED, .thread = self->index});
-    }
 }
 
 /* --- safe points ----------------------------------------------------------------------------------------------------
@@ -244,7 +242,11 @@ void mt_python_event(struct mt_self *self, enum mt_python_event event, struct mt
     struct mt_python_stop_event stop;
     if (mt_steps_event(self, event, watched, line, &stop) && !silenced)
         memtrace_python_stop(&stop);
+    uint64_t code = watched->code;
     obey_all(self);
+    watched = mt_watched_find(code);
+    if (event == MT_EVENT_LINE && watched != NULL)
+        mt_steps_measure_from_here(self, watched, line);
     /* A step's end may be the end of all that was wanted. */
     if (mt_python_stops.means != MT_PYTHON_MEANS_NONE && !has_slots() && !mt_steps_is_stepping())
         remove_all();

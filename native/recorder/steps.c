@@ -176,6 +176,13 @@ static void measure(struct mt_self *self, struct track *track, uint64_t frame, e
     }
 }
 
+void mt_steps_measure_from_here(struct mt_self *self, const struct mt_watched *watched, uint32_t line) {
+    uint64_t frame = mt_python_innermost(self);
+    struct track *track = watched->is_measured ? find_track(self, true) : NULL;
+    if (track != NULL && (track->innermost == NULL || track->innermost->frame != frame))
+        measure(self, track, frame, MT_EVENT_LINE, watched, line);
+}
+
 void mt_steps_measure_end(void) {
     for (unsigned i = 0; i < THREADS; i++)
         while (tracks[i].innermost != NULL)

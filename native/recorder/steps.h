@@ -31,6 +31,8 @@ const char *mt_steps_begin(struct mt_self *caller, struct mt_self *self, enum mt
 bool mt_steps_is_stepping(void);
 void mt_steps_cancel(void);
 
+/* The thread has come to a line, and its function may have become one that is measured since that was told. */
+void mt_steps_measure_from_here(struct mt_self *self, const struct mt_watched *watched, uint32_t line);
 /* The lines that are being measured end here. */
 void mt_steps_measure_end(void);
 

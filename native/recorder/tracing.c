@@ -33,14 +33,13 @@ static int on_event(void *unused, void *frame, int what, void *argument) {
 
 /* Somebody else's debugger or coverage tool, in the thread that runs; NULL: none. */
 static const char *find_other(void) {
-    void *sys = mt_capi.PyImport_ImportModule("sys");
-    void *function = sys != NULL ? mt_capi.PyObject_CallMethod(sys, "gettrace", NULL) : NULL;
+    void *ask = mt_capi.PySys_GetObject("gettrace");
+    void *function = ask != NULL ? mt_capi.PyObject_CallObject(ask, NULL) : NULL;
     bool is_free = function == mt_capi.Py_None;
-    mt_capi.PyErr_Clear();
-    if (function != NULL)
+    if (function == NULL)
+        mt_capi.PyErr_Clear();
+    else
         mt_capi.Py_DecRef(function);
-    if (sys != NULL)
-        mt_capi.Py_DecRef(sys);
     return is_free ? NULL : "the program has a trace function of its own (a Python debugger, or coverage)";
 }
 
@@ -53,7 +52,8 @@ static void trace_all(mt_trace_function *function) {
 const char *mt_tracing_install(void) {
     if (mt_capi._PyEval_SetTrace_of == NULL)
         return "this CPython hides _PyEval_SetTrace";
-    const char *problem = find_other();
+    bool is_there = mt_python_stops.means == MT_PYTHON_MEANS_TRACING;
+    const char *problem = is_there ? NULL : find_other();
     if (problem == NULL)
         trace_all(on_event);
     return problem;
