@@ -189,7 +189,7 @@ def test_refusals_are_one_line():
 def test_another_trace_function_is_left_alone():
     if version_of(SYSTEM)[1] not in TRACED:
         pytest.skip("its Python has sys.monitoring: several tools live side by side")
-    program = "import sys, time\nsys.settrace(lambda *a: None)\nprint('ready', flush=True)\nwhile True: time.sleep(0.01)"
+    program = "import sys, time\nsys.settrace(lambda *a: None)\nprint('ready', flush=True)\nwhile True: time.sleep(0.01), bytes(9999)"
     with running([SYSTEM, "-c", program], recorded_environment(), ready="ready\n") as process:
         result = gdb(["memtrace break --function absent", "continue", "memtrace break list"], ["-p", process.pid])
     assert "memtrace break: the program has a trace function of its own" in result.stdout, result.stdout + result.stderr
