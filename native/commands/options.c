@@ -1,6 +1,5 @@
 #include "commands/options.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -134,28 +133,16 @@ static struct mt_error *parse_choice(const struct option *option, const char *wo
     return NULL;
 }
 
-/* False: not a number, or a ridiculous one. */
-static bool parse_number(const char *word, size_t *ret) {
-    size_t number = 0;
-    const char *c = word;
-    for (; isdigit((unsigned char)*c) && number < SIZE_MAX / 20; c++)
-        number = 10 * number + (size_t)(*c - '0');
-    if (c == word || *c != '\0')
-        return false;
-    *ret = number;
-    return true;
-}
-
 static struct mt_error *parse_limit(const char *word, size_t *ret) {
     if (strcmp(word, "all") == 0)
         *ret = SIZE_MAX;
-    else if (!parse_number(word, ret))
+    else if (!mt_word_is_number(word, ret))
         return mt_error_create(MT_ERROR_USAGE, "--limit takes a number of rows, or `all`, not `%s`", word);
     return NULL;
 }
 
 static struct mt_error *parse_frame_number(const char *option, const char *word, size_t *ret) {
-    if (!parse_number(word, ret))
+    if (!mt_word_is_number(word, ret))
         return mt_error_create(MT_ERROR_USAGE, "%s takes a number as `memtrace threads` shows it, not `%s`", option,
                                word);
     return NULL;
@@ -195,7 +182,7 @@ static struct mt_error *parse_type_count(const char *words, char *ret_type, uint
     size_t count;
     if (!type)
         return &mt_error_no_memory;
-    if (!parse_number(number, &count) || count == 0)
+    if (!mt_word_is_number(number, &count) || count == 0)
         return mt_error_create(MT_ERROR_USAGE, "--type-count takes a type and how many instances: --type-count %s 1000",
                                type);
     *ret_count = count;
@@ -205,7 +192,7 @@ static struct mt_error *parse_type_count(const char *words, char *ret_type, uint
 static struct mt_error *parse_line(const char *word, struct mt_options *ret) {
     const char *colon = strrchr(word, ':');
     size_t line;
-    if (!colon || colon == word || !parse_number(colon + 1, &line) || line == 0 || line > INT32_MAX)
+    if (!colon || colon == word || !mt_word_is_number(colon + 1, &line) || line == 0 || line > INT32_MAX)
         return mt_error_create(MT_ERROR_USAGE, "--line takes a file and a line, --line app.py:12, not `%s`", word);
     if ((size_t)(colon - word) >= sizeof ret->place)
         return mt_error_create(MT_ERROR_USAGE, "--line takes the end of a file's path, at most %d bytes",
@@ -344,14 +331,23 @@ void mt_options_help(unsigned accepted, struct mt_strbuf *out) {
     }
 }
 
+/* The option `word` whose value comes next; NULL: it is none. */
+static const struct option *option_before_value(const char *word, unsigned accepted) {
+    const struct option *option = NULL;
+    if (word[0] != '-' || strchr(word, '='))
+        return NULL;
+    struct mt_error *error = find_option(word, strlen(word), accepted, &option);
+    mt_error_destroy(error);
+    return !error && option->placeholder ? option : NULL;
+}
+
+bool mt_options_wants_type(const char *previous_word, unsigned accepted) {
+    const struct option *option = option_before_value(previous_word, accepted);
+    return option && option->id == MT_OPTION_TYPE;
+}
+
 void mt_options_complete(const char *previous_word, const char *word, unsigned accepted, struct mt_strbuf *out) {
-    const struct option *wants = NULL;
-    if (previous_word[0] == '-' && !strchr(previous_word, '=')) {
-        struct mt_error *error = find_option(previous_word, strlen(previous_word), accepted, &wants);
-        mt_error_destroy(error);
-        if (error || !wants->placeholder)
-            wants = NULL;
-    }
+    const struct option *wants = option_before_value(previous_word, accepted);
     if (wants) {
         for (const struct value *value = wants->values; value && value->name; value++)
             mt_word_offer(value->name, word, out);

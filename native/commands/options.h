@@ -73,4 +73,7 @@ void mt_options_help(unsigned accepted, struct mt_strbuf *out);
  * starts with `-`, values when an option before it wants one. */
 void mt_options_complete(const char *previous_word, const char *word, unsigned accepted, struct mt_strbuf *out);
 
+/* Is `previous_word` an option whose value is a type's name? */
+bool mt_options_wants_type(const char *previous_word, unsigned accepted);
+
 #endif

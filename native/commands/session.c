@@ -1,6 +1,7 @@
 #define _GNU_SOURCE /* sigabbrev_np */
 #include "commands/session.h"
 
+#include <limits.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,6 +44,7 @@ struct mt_session {
     int32_t kind;
     int32_t stop_pid;
     struct mt_handles handles;
+    struct mt_settings settings;
     struct mt_session_environment environment;
     struct mt_breakpoints breakpoints;
     struct mt_step step;
@@ -92,7 +94,8 @@ size_t mt_answer_length(const struct mt_answer *answer) {
 
 /* --- the target at a stop --------------------------------------------------------------------------------------- */
 
-static void close_target(struct mt_session *session) {
+/* What was made of the target's memory. */
+static void drop_analysis(struct mt_session *session) {
     mt_image_destroy(session->image);
     session->image = NULL;
     mt_graph_destroy(session->graph);
@@ -101,6 +104,10 @@ static void close_target(struct mt_session *session) {
     session->census = NULL;
     mt_python_destroy(session->python);
     session->python = NULL;
+}
+
+static void close_target(struct mt_session *session) {
+    drop_analysis(session);
     if (session->target)
         mt_target_destroy(session->target);
     session->target = NULL;
@@ -152,6 +159,14 @@ struct mt_step *mt_session_step(struct mt_session *session) {
 
 struct mt_handles *mt_session_handles(struct mt_session *session) {
     return &session->handles;
+}
+
+struct mt_settings *mt_session_settings(struct mt_session *session) {
+    return &session->settings;
+}
+
+const struct mt_census *mt_session_known_census(const struct mt_session *session) {
+    return session->census;
 }
 
 void mt_session_forget_image(struct mt_session *session) {
@@ -250,8 +265,10 @@ struct mt_error *mt_call_python(struct mt_call *call, struct mt_python **ret) {
 struct mt_error *mt_call_census(struct mt_call *call, struct mt_census **ret) {
     struct mt_python *python;
     struct mt_error *error = mt_call_python(call, &python);
-    if (!error && !call->session->census)
+    if (!error && !call->session->census) {
+        mt_target_expect_heap(call->session->target);
         error = mt_census_create(python, &call->watch, &call->session->census);
+    }
     if (!error)
         *ret = call->session->census;
     return error;
@@ -299,7 +316,7 @@ void mt_call_warn_image(struct mt_call *call, const struct mt_image *image, cons
 
 void mt_call_hint(struct mt_call *call, const char *hint) {
     struct mt_session *session = call->session;
-    if (call->emitter.json || !session->host.progress)
+    if (call->emitter.json || !session->host.progress || !session->settings.of[MT_SETTING_HINTS])
         return;
     for (size_t i = 0; i < COMMANDS_HINTED && mt_command_at(i); i++) {
         if (mt_command_at(i) != call->command || (session->hinted & 1u << i))
@@ -318,6 +335,9 @@ static bool ask_interrupted(void *context) {
 
 static void show_progress(void *context, const char *line) {
     const struct mt_session *session = context;
+    char waiting[128];
+    if (line && session->target && mt_target_waiting(session->target, waiting, sizeof waiting))
+        line = waiting;
     session->host.progress(session->host.context, line);
 }
 
@@ -465,6 +485,8 @@ static struct mt_error *parse(struct mt_call *call, const char *line, char **ret
     }
     error = mt_options_parse(rest, call->command->options, &call->options, &rest);
     call->emitter.json = call->options.given & MT_OPTION_JSON;
+    if (!call->session->settings.of[MT_SETTING_VALUES])
+        call->options.given |= MT_OPTION_NO_VALUES & call->command->options;
     if (error)
         return error;
     size_t length = strlen(rest);
@@ -486,33 +508,52 @@ static struct mt_error *parse(struct mt_call *call, const char *line, char **ret
     return NULL;
 }
 
+/* Memory that was not read as the user had enough is not "unreadable": nothing may be concluded from it, now or later.
+ * The memory itself is kept by the target. */
+static struct mt_error *forget_interrupted(struct mt_session *session, struct mt_error *error) {
+    struct mt_target *target = session->target;
+    if (!target)
+        return error;
+    if (session->host.progress)
+        session->host.progress(session->host.context, NULL);
+    if (!target->interrupted)
+        return error;
+    target->interrupted = false;
+    drop_analysis(session);
+    mt_error_destroy(error);
+    return mt_error_create(MT_ERROR_INTERRUPTED, "interrupted");
+}
+
 static struct mt_error *run(struct mt_call *call) {
     struct mt_host_description description;
     struct mt_error *error = NULL;
-    /* Help needs no process, and a debugger that can't say what it is looking at can still show it. */
-    if (call->command != &mt_help_command)
+    bool needs_process = !call->command->needs_no_process;
+    if (needs_process)
         error = mt_session_describe(call->session, &description);
-    if (!error && call->command != &mt_help_command)
+    if (!error && needs_process)
         forget_stop(call->session, &description);
-    if (!error && call->command != &mt_help_command)
+    if (!error && needs_process)
         offer_breakpoints(call, &description);
     if (!error)
         error = call->command->run(call);
     if (!error && (!mt_emitter_ok(&call->emitter) || call->warnings_text.failed))
         error = &mt_error_no_memory;
     mt_watch_done(&call->watch);
-    return error;
+    return forget_interrupted(call->session, error);
 }
 
 static void begin_call(struct mt_session *session, struct mt_call *ret) {
     const struct mt_host *host = &session->host;
-    int32_t width = host->width ? host->width(host->context) : 80;
+    int32_t told = host->width ? host->width(host->context) : 80;
+    size_t width = session->settings.of[MT_SETTING_WIDTH];
+    if (width == MT_WIDTH_AUTO)
+        width = told > 0 ? (size_t)told : 0;
     *ret = (struct mt_call){.session = session,
                             .argument = "",
                             .watch = {.context = session,
                                       .interrupted = ask_interrupted,
                                       .progress = host->progress ? show_progress : NULL}};
-    mt_emitter_init(&ret->emitter, false, width > 0 ? (unsigned)width : 0);
+    mt_emitter_init(&ret->emitter, false, width < UINT_MAX ? (unsigned)width : 0);
     mt_json_init(&ret->warnings, &ret->warnings_text);
 }
 
@@ -595,6 +636,7 @@ static struct mt_session *create(enum source source, const struct mt_host *host)
     if (!session)
         return NULL;
     session->source = source;
+    mt_settings_init(&session->settings);
     if (host)
         session->host = *host;
     return session;
@@ -666,7 +708,7 @@ const struct mt_answer *mt_session_open_core(const struct mt_host *host, const c
 
 const char *mt_complete(struct mt_session *session, const char *line) {
     struct mt_strbuf out = MT_STRBUF_INIT;
-    mt_command_complete(line, &out);
+    mt_command_complete(session, line, &out);
     free(session->completion);
     session->completion = mt_strbuf_steal(&out);
     mt_strbuf_deinit(&out);

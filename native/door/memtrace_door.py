@@ -8,11 +8,12 @@ Standard library only: this runs in the Python that is embedded in a debugger.
 
 import ctypes
 import importlib.util
+import json
 import os
 import sys
 import time
 
-ABI = 2
+ABI = 3
 
 NONE, LIVE, CORE, REMOTE = range(4)  # enum mt_host_kind
 READ, WRITE, EXECUTE = 1, 2, 4  # flags of a region
@@ -66,7 +67,7 @@ class Host:
         raise HostError("not offered")
 
     def regions(self):
-        """(start, end, flags, path or None) of each mapping."""
+        """(start, end, flags, offset of its start in the file, path or None) of each mapping."""
         raise HostError("not offered")
 
     def evaluate(self, expression):
@@ -97,6 +98,9 @@ class Host:
 
     def set_variable(self, name, value):
         raise HostError("not offered")
+
+    def settings_changed(self, values):
+        """{setting: value} after `memtrace set`, for what a debugger does about them itself."""
 
     def threads(self):
         """(kernel's number or 0, whether it is the selected one, {register: value} or None) of each thread."""
@@ -131,6 +135,10 @@ class Host:
         """(number of the thread, index of the address that it reached or None): see run_to in native/memtrace.h."""
         raise HostError("not offered")
 
+    def fetch_file(self, path, fd):
+        """Writes a file of the machine that a remote process runs on to the open file `fd`."""
+        raise HostError("not offered")
+
 
 # Of the kernel's struct user_regs_struct, in its order.
 REGISTERS = (
@@ -154,7 +162,7 @@ class _Description(ctypes.Structure):
 
 
 _RESULT = ctypes.POINTER(_U64)
-_EMIT = ctypes.CFUNCTYPE(None, _POINTER, _U64, _U64, _U32, _STRING)
+_EMIT = ctypes.CFUNCTYPE(None, _POINTER, _U64, _U64, _U32, _U64, _STRING)
 _REGISTERS = _U64 * len(REGISTERS)
 _EMIT_THREAD = ctypes.CFUNCTYPE(None, _POINTER, _U64, _U32, ctypes.POINTER(_REGISTERS))
 _EMIT_FRAME = ctypes.CFUNCTYPE(None, _POINTER, _U64, _U64, _STRING, _STRING)
@@ -182,6 +190,7 @@ _CALLBACKS = [
     ("stop_at", ctypes.CFUNCTYPE(_I32, _POINTER, _STRING, _U32), FAILED, INTERRUPTED),
     ("watch", ctypes.CFUNCTYPE(_I32, _POINTER, _U64, _U32, _U32), FAILED, INTERRUPTED),
     ("run_to", ctypes.CFUNCTYPE(_I32, _POINTER, _U64, _RESULT, _U64, _U32, _RESULT, _RESULT), FAILED, INTERRUPTED),
+    ("fetch_file", ctypes.CFUNCTYPE(_I32, _POINTER, _STRING, _I32), FAILED, INTERRUPTED),
 ]
 
 
@@ -272,6 +281,18 @@ class Door:
 
     def run(self, command_line):
         """(True and the answer, or False and the error's one line)."""
+        answered, text = self._run(command_line)
+        words = command_line.split(None, 1)
+        if answered and words and "set".startswith(words[0]):
+            self._host.settings_changed({row["name"]: row["value"] for row in self.settings()})
+        return answered, text
+
+    def settings(self):
+        """The rows of `memtrace show --json`; none where there are none."""
+        answered, text = self._run("show --json")
+        return json.loads(text)["rows"] if answered else []
+
+    def _run(self, command_line):
         status, text = self._ask(lambda: self._calls.mt_session_run(self._session, _bytes(command_line)))
         if status == RESUME:
             self._host.resume()
@@ -380,8 +401,8 @@ class Door:
         return SUCCESS
 
     def _regions(self, emit, cookie):
-        for start, end, flags, path in self._host.regions():
-            emit(cookie, start, end, flags, _bytes(path))
+        for start, end, flags, offset, path in self._host.regions():
+            emit(cookie, start, end, flags, offset, _bytes(path))
         return SUCCESS
 
     def _evaluate(self, expression, ret):
@@ -449,6 +470,10 @@ class Door:
     def _run_to(self, tid, addresses, count, milliseconds, ret_tid, ret_index):
         reached_by, index = self._host.run_to(tid, addresses[:count], milliseconds)
         ret_tid[0], ret_index[0] = reached_by, count if index is None else index
+        return SUCCESS
+
+    def _fetch_file(self, path, fd):
+        self._host.fetch_file(_text(path), fd)
         return SUCCESS
 
 

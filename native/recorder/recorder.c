@@ -20,6 +20,7 @@
 #include "recorder/python_stops.h"
 #include "recorder/real.h"
 #include "recorder/stacks.h"
+#include "recorder/stops.h"
 #include "recorder/thread.h"
 
 /* Initialised, so that it lies in the file's data and its pages are dumped with the library's own; the magic is written
@@ -33,10 +34,6 @@ __attribute__((visibility("default"), aligned(4096))) struct mt_image_header mem
 
 struct mt_real mt_real;
 bool mt_started;
-
-__attribute__((visibility("default"), noinline)) void memtrace_stop_hook(const struct mt_stop_event *event) {
-    __asm__ volatile("" : : "r"(event) : "memory");
-}
 
 static void resolve_real_functions(void) {
 #define RESOLVE(name) *(void **)&mt_real.name = dlsym(RTLD_NEXT, #name)
@@ -61,6 +58,7 @@ static void resolve_real_functions(void) {
      * through all the hooks above. */
     RESOLVE(free_sized);
     RESOLVE(free_aligned_sized);
+    RESOLVE(malloc_usable_size);
 #undef RESOLVE
 }
 
@@ -69,6 +67,7 @@ static void start_recording(enum mt_level level) {
     if (memtrace_image.session++ > 0) {
         mt_account_clear();
         mt_marks_clear();
+        mt_stops_restart();
     }
     clock_gettime(CLOCK_REALTIME, &realtime);
     clock_gettime(CLOCK_MONOTONIC, &monotonic);
@@ -131,6 +130,8 @@ static void before_fork(void) {
 
 static void after_fork_in_parent(void) {
     mt_unlock_after_fork(false);
+    if (mt_self_pointer != NULL && mt_stops_is_to_tell(mt_self_pointer))
+        mt_stops_tell(mt_self_pointer);
 }
 
 static void after_fork_in_child(void) {
