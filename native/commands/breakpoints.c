@@ -66,12 +66,19 @@ static struct mt_stop stop_of(const struct mt_breakpoint *breakpoint) {
 }
 
 static struct mt_error *write_slot(struct mt_call *call, unsigned slot, const struct mt_stop *stop) {
+    struct mt_breakpoints *breakpoints = mt_session_breakpoints(call->session);
     struct mt_target *target;
     uint64_t image;
     struct mt_error *error = mt_call_target(call, &target);
     if (!error)
         error = mt_stops_find(target, &call->watch, &image);
-    return error ? error : mt_stops_write(target, image, slot, stop);
+    if (!error)
+        error = mt_stops_write(target, image, slot, stop);
+    if (error)
+        return error;
+    breakpoints->pid = target->info.pid;
+    breakpoints->is_written = true;
+    return NULL;
 }
 
 static struct mt_error *write_python_slot(struct mt_call *call, const struct mt_breakpoint *breakpoint, bool is_on) {
@@ -92,6 +99,7 @@ static struct mt_error *write_python_slot(struct mt_call *call, const struct mt_
     if (error)
         return error;
     breakpoints->pid = view.target->info.pid;
+    breakpoints->is_written = true;
     return NULL;
 }
 
@@ -109,16 +117,16 @@ struct mt_error *mt_breakpoints_enter(struct mt_call *call, int32_t pid) {
         breakpoints->is_hooked = false;
         return stop_at_hook(call, false);
     }
-    if (pid == 0 || breakpoints->pid == pid)
+    if (pid == 0 || breakpoints->pid == pid || breakpoints->list.length == 0)
         return NULL;
+    breakpoints->pid = pid;
+    breakpoints->is_written = false;
     for (size_t i = 0; i < breakpoints->list.length && !error; i++) {
         struct mt_breakpoint *breakpoint = &breakpoints->list.data[i];
         breakpoint->is_over = false;
         if (breakpoint->pid == 0 || breakpoint->pid == pid)
             error = mt_breakpoints_write(call, breakpoint);
     }
-    if (!error)
-        breakpoints->pid = pid;
     return error;
 }
 
@@ -164,7 +172,7 @@ struct mt_error *mt_breakpoints_remove(struct mt_call *call, size_t index) {
     struct mt_breakpoint *breakpoint = &breakpoints->list.data[index];
     struct mt_host_description description;
     struct mt_error *error = mt_session_describe(call->session, &description);
-    if (!error && description.pid != 0 && description.pid == breakpoints->pid && !description.running)
+    if (!error && breakpoints->is_written && description.pid == breakpoints->pid && !description.running)
         error = mt_breakpoint_is_python(breakpoint) ? write_python_slot(call, breakpoint, false)
                                                     : write_slot(call, breakpoint->slot, &none);
     if (error)

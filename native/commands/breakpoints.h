@@ -51,7 +51,8 @@ struct mt_breakpoint {
 struct mt_breakpoints {
     MT_VECTOR(struct mt_breakpoint) list; /* by number */
     uint32_t last_number;                 /* numbers are never used again */
-    int32_t pid;                          /* the process whose slots were written; 0: none */
+    int32_t pid;                          /* the process that was looked at last; 0: none */
+    bool is_written;                      /* it has our slots */
     bool is_hooked;                       /* the debugger stops at the recorder's hook */
 };
 
