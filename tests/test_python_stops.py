@@ -1,6 +1,7 @@
 """Stops at Python's lines, steps, and what lines did to memory: against sizes that Python itself tells, and against marks."""
 
 import json
+import sys
 
 import pytest
 
@@ -12,14 +13,15 @@ PROGRAM = PROGRAMS / "lines_of_work.py"
 TRACED = (9, 10, 11)  # minor versions without sys.monitoring
 
 
-def at_work(interpreter):
-    """The recorded program, and what it says of itself."""
+def at_work(interpreter, *program):
+    """The recorded program; it says when it is there."""
+    program = program or (PROGRAM,)
     inside = interpreter.inside
     variables = dict(interpreter.variables)
     if inside:  # none of the programs on the way there is to be recorded
-        command = [*inside, "/usr/bin/env", f"LD_PRELOAD={RECORDER}", interpreter.path, PROGRAM]
+        command = [*inside, "/usr/bin/env", f"LD_PRELOAD={RECORDER}", interpreter.path, *program]
         return running(command, bare_environment(**variables), ready=None)
-    return running([interpreter.path, PROGRAM], recorded_environment(**variables), ready=None)
+    return running([interpreter.path, *program], recorded_environment(**variables), ready=None)
 
 
 def ask(door, process, commands, before=()):
@@ -151,6 +153,48 @@ def test_the_books_are_as_without_stops(interpreter):
         process.stdout.readline()
         answers = ask("gdb", process, ["diff a --json"], before)
     assert answers["diff a --json"].json()["bytes_delta"] == 0
+
+
+@pytest.mark.parametrize("interpreter", PLAIN, ids=str)
+def test_threads_that_begin_later_stop_too(interpreter):
+    interpreter.require()
+    before = ["memtrace break --function worked", "continue", "continue"]
+    with at_work(interpreter, PROGRAMS / "threads_at_work.py") as process:
+        process.stdout.readline()
+        answers = ask("gdb", process, ["next --json", "threads --json"], before)
+    step = answers["next --json"].json()
+    assert (step["from"]["function"], step["reason"]) == ("worked", "line")
+    assert step["from"]["kept"] == sys.getsizeof(bytearray(123_456))
+    inside = [row for row in answers["threads --json"].json()["rows"] if row["frames"][0]["function"] == "worked"]
+    assert [row["name"].startswith("Thread-") for row in inside] == [True]
+
+
+@pytest.mark.parametrize("interpreter", PLAIN, ids=str)
+def test_a_child_has_no_stops(interpreter, tmp_path):
+    interpreter.require()
+    go = tmp_path / "go"
+    with at_work(interpreter, PROGRAMS / "threads_at_work.py", "fork", go) as process:
+        process.stdout.readline()
+        script = ["memtrace break --function worked", "continue", "memtrace break delete", "memtrace lines worked"]
+        result = gdb([*script, f"shell touch {go}"], ["-p", process.pid])
+        assert "calls of worked()" in result.stdout, result.stdout + result.stderr
+        assert process.stdout.readline() == "child 0\n"
+        table = DOORS["memtrace"](Target(pid=process.pid), ["lines --json"])[0].json()
+    assert sum(row["kept"] for row in table["rows"][:1]) > 123_456
+
+
+def test_the_end_of_recording_ends_all_stops():
+    """As sys.monitoring tells; of a trace function that has no Python object nobody tells."""
+    interpreter = PLAIN[1]
+    interpreter.require()
+    script = ["memtrace break --function worked", "continue", "memtrace record stop"]
+    with at_work(interpreter, PROGRAMS / "threads_at_work.py", "tools") as process:
+        process.stdout.readline()
+        assert process.stdout.readline() == "tools 0\n"
+        result = gdb(script, ["-p", process.pid])
+        assert "calls of worked()" in result.stdout, result.stdout + result.stderr
+        assert process.stdout.readline() == "tools 1\n"
+        assert process.stdout.readline() == "tools 0\n"
 
 
 @pytest.mark.parametrize("door", ["gdb", "lldb"])

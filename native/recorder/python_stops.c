@@ -22,6 +22,7 @@ static int (*add_pending_call)(int (*function)(void *), void *argument);
 
 static uint32_t obeyed_measurement;
 static struct mt_python_stop obeyed_stops[MT_PYTHON_STOPS];
+static bool has_new_threads; /* that the trace function is not set in yet */
 static bool silenced; /* in the child of a fork until all is taken away: nothing stops there */
 
 __attribute__((visibility("default"), noinline)) void memtrace_python_stop(const struct mt_python_stop_event *event) {
@@ -184,12 +185,23 @@ static int at_safe_point(void *unused) {
         return 0;
     enter(self);
     obey_all(self);
+    if (has_new_threads && mt_python_stops.means == MT_PYTHON_MEANS_TRACING)
+        mt_tracing_install();
+    has_new_threads = false;
     leave(self);
     return 0;
 }
 
+void mt_python_stops_meet_thread(void) {
+    if (mt_python_stops.means != MT_PYTHON_MEANS_TRACING)
+        return;
+    has_new_threads = true;
+    if (memtrace_image.request == MT_REQUEST_NONE)
+        memtrace_image.request = MT_REQUEST_PYTHON;
+}
+
 bool mt_python_stops_look(void) {
-    if (!is_asked())
+    if (!is_asked() && !has_new_threads)
         return true;
     if (add_pending_call == NULL || memtrace_image.python_state == MT_PYTHON_UNSUPPORTED ||
         memtrace_image.python_state == MT_PYTHON_REFUSED) {

@@ -23,6 +23,8 @@ void mt_python_stops_find(void *module);
 
 /* Looks for wishes, in a hook. false: the safe point could not be asked for; to be called again. */
 bool mt_python_stops_look(void);
+/* A thread allocates for the first time: it is to be traced too. */
+void mt_python_stops_meet_thread(void);
 /* Recording ends: so do all stops, at the next safe point. */
 void mt_python_stops_end(void);
 

@@ -8,6 +8,7 @@
 
 #include "recorder/memory.h"
 #include "recorder/pool.h"
+#include "recorder/python_stops.h"
 #include "recorder/sites.h"
 
 #define FRAMES_FIRST 64u
@@ -111,6 +112,7 @@ struct mt_self *mt_self_register(void) {
     }
     mt_unlock(&blank, locked);
     mt_self_pointer = self;
+    mt_python_stops_meet_thread();
     return self;
 }
 
