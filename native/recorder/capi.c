@@ -1,15 +1,13 @@
 #include "recorder/capi.h"
 
-#include "recorder/loader.h"
-
 struct mt_capi mt_capi;
 
-static bool bind(void *module, const char *name, void **ret) {
-    *ret = dlsym(module, name);
+static bool bind(const struct mt_elf *module, const char *name, void **ret) {
+    *ret = mt_elf_symbol(module, name);
     return *ret != NULL;
 }
 
-bool mt_capi_bind(void *module) {
+bool mt_capi_bind(const struct mt_elf *module) {
     bool ok = true;
 #define BIND(name) ok = bind(module, #name, (void **)&mt_capi.name) && ok
     BIND(PyInterpreterState_Main);
@@ -38,6 +36,7 @@ bool mt_capi_bind(void *module) {
     BIND(PyFunction_Type);
     BIND(PyCode_Type);
 #undef BIND
-    mt_capi._PyEval_SetTrace_of = (void (*)(void *, mt_trace_function *, void *))dlsym(module, "_PyEval_SetTrace");
+    mt_capi._PyEval_SetTrace_of =
+        (void (*)(void *, mt_trace_function *, void *))mt_elf_symbol(module, "_PyEval_SetTrace");
     return bind(module, "_Py_NoneStruct", &mt_capi.Py_None) && ok;
 }

@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "recorder/elf_module.h"
+
 /* PyMethodDef, and its METH_FASTCALL */
 struct mt_method {
     const char *name;
@@ -51,7 +53,7 @@ struct mt_capi {
 };
 extern struct mt_capi mt_capi;
 
-/* Binds them, out of a module or any (RTLD_DEFAULT). false: this CPython lacks one. Where the loader may be asked. */
-bool mt_capi_bind(void *module);
+/* Binds them to what the module has. false: it lacks one. */
+bool mt_capi_bind(const struct mt_elf *module);
 
 #endif

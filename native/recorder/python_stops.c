@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "recorder/capi.h"
-#include "recorder/loader.h"
 #include "recorder/peek.h"
 #include "recorder/pymem.h"
 #include "recorder/python.h"
@@ -17,21 +16,24 @@
 
 struct mt_python_stops mt_python_stops;
 
-static void *python_module;
+static struct mt_elf python_module;
 static int (*add_pending_call)(int (*function)(void *), void *argument);
 
 static uint32_t obeyed_measurement;
 static struct mt_python_stop obeyed_stops[MT_PYTHON_STOPS];
 static bool has_new_threads; /* that the trace function is not set in yet */
-static bool silenced; /* in the child of a fork until all is taken away: nothing stops there */
+static bool silenced;        /* in the child of a fork until all is taken away: nothing stops there */
 
 __attribute__((visibility("default"), noinline)) void memtrace_python_stop(const struct mt_python_stop_event *event) {
     __asm__ volatile("" : : "r"(event) : "memory");
 }
 
-void mt_python_stops_find(void *module) {
-    python_module = module;
-    add_pending_call = (int (*)(int (*)(void *), void *))dlsym(module, "Py_AddPendingCall");
+void mt_python_stops_find(const struct mt_elf *module) {
+    if (module != NULL)
+        python_module = *module;
+    else if (!mt_elf_find_definer("Py_AddPendingCall", &python_module))
+        return;
+    add_pending_call = (int (*)(int (*)(void *), void *))mt_elf_symbol(&python_module, "Py_AddPendingCall");
 }
 
 /* --- what is wanted -------------------------------------------------------------------------------------------------
@@ -49,7 +51,7 @@ static bool uses_monitoring(void) {
 }
 
 static const char *install(void) {
-    if (mt_capi.PyCode_Type == NULL && !mt_capi_bind(python_module))
+    if (mt_capi.PyCode_Type == NULL && !mt_capi_bind(&python_module))
         return "this CPython hides a part of its C API that stops need";
     if (!mt_python_is_proven())
         return "the recorder has not recognized this Python's frames";

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "image/python_stops.h"
+#include "recorder/elf_module.h"
 #include "recorder/steps.h"
 #include "recorder/thread.h"
 
@@ -18,8 +19,8 @@ extern struct mt_python_stops mt_python_stops;
 /* Debuggers put their breakpoint on it. */
 void memtrace_python_stop(const struct mt_python_stop_event *event);
 
-/* Notes where the CPython is. Where the loader may be asked. */
-void mt_python_stops_find(void *module);
+/* Notes where the CPython is: in this module, or in the one that has it (NULL). */
+void mt_python_stops_find(const struct mt_elf *module);
 
 /* Looks for wishes, in a hook. false: the safe point could not be asked for; to be called again. */
 bool mt_python_stops_look(void);
