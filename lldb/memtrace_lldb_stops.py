@@ -1,7 +1,7 @@
 """Breakpoints of the library's own: where they are, and what is told when one stops.
 
 lldb has no breakpoints that are quite hidden: ours take a number each, but a name of theirs keeps them out of
-`breakpoint list` and safe from `breakpoint delete`.
+`breakpoint list`, and `breakpoint delete` leaves them where it is not given their very number.
 """
 
 import lldb
@@ -37,6 +37,16 @@ class Stops:
         created = target.BreakpointCreateByName(symbol)
         created.SetScriptCallbackFunction(self.callback)
         created.AddName(name)
+
+    def resume(self):
+        was_asynchronous = self._debugger.GetAsync()
+        self._debugger.SetAsync(False)
+        try:
+            error = self._process.Continue()
+        finally:
+            self._debugger.SetAsync(was_asynchronous)
+        if error.Fail():
+            raise door.HostError(error.GetCString())
 
     def reached(self, frame, breakpoint):
         """Whether to stay stopped."""

@@ -21,6 +21,7 @@ READ, WRITE, EXECUTE = 1, 2, 4  # flags of a region
 SUCCESS, INTERRUPTED, FAILED = 0, 1, -1  # what a callback returns
 GO_ON = 2  # MT_ANSWER_GO_ON
 DETACH = "detach"  # MT_REACHED_DETACH
+RESUME = 3  # MT_ANSWER_RESUME
 
 PAGE = 4096
 PROGRESS_INTERVAL = 0.25  # seconds: a console line is rewritten at most four times a second
@@ -125,6 +126,10 @@ class Host:
 
     def watch(self, address, size, on):
         """An internal hardware watchpoint on writes. When it is hit: Door.reached."""
+        raise HostError("not offered")
+
+    def resume(self):
+        """Lets the process run until it stops again, for the user (not a callback: called when the library is done)."""
         raise HostError("not offered")
 
     def run_to(self, tid, addresses, milliseconds):
@@ -290,6 +295,9 @@ class Door:
 
     def _run(self, command_line):
         status, text = self._ask(lambda: self._calls.mt_session_run(self._session, _bytes(command_line)))
+        if status == RESUME:
+            self._host.resume()
+            status = 0
         return status == 0, text
 
     def reached(self, what, address, tid):
