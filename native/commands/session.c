@@ -147,6 +147,10 @@ struct mt_handles *mt_session_handles(struct mt_session *session) {
     return &session->handles;
 }
 
+bool mt_session_has_census(const struct mt_session *session) {
+    return session->census != NULL;
+}
+
 void mt_session_forget_image(struct mt_session *session) {
     mt_image_destroy(session->image);
     session->image = NULL;

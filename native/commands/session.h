@@ -26,6 +26,8 @@ struct mt_session_environment *mt_session_environment(struct mt_session *session
 struct mt_handles *mt_session_handles(struct mt_session *session);
 /* Bytes that the target's mappings describe, and how many of them it holds; false: unknown. */
 bool mt_session_share(struct mt_target *target, uint64_t *ret_described, uint64_t *ret_held);
+/* Was the whole heap read at this stop? */
+bool mt_session_has_census(const struct mt_session *session);
 /* What was read from the target is no longer so: we have written to it. */
 void mt_session_forget_image(struct mt_session *session);
 
