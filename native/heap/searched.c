@@ -46,11 +46,8 @@ typedef MT_VECTOR(uint64_t) places;
 static void search_region(struct mt_searched *searched, const struct mt_region *region, uint64_t word, places *ret) {
     uint64_t at = region->start, found;
     while (!searched->error && !searched->given_up && at < region->end) {
-        if (!mt_target_search(searched->python->view->target, at, region->end - at, word, &found)) {
-            searched->given_up = true;
-            return;
-        }
-        if (found == 0)
+        /* A region that can't be searched to its end may hide a reference: the count then tells. */
+        if (!mt_target_search(searched->python->view->target, at, region->end - at, word, &found) || found == 0)
             return;
         if (found % sizeof word == 0 && !mt_vector_push(ret, found))
             searched->error = &mt_error_no_memory;
