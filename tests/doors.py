@@ -8,7 +8,7 @@ import dataclasses
 import json
 import re
 
-from surroundings import COMMAND, LLDB, ROOT, clean_environment, run
+from surroundings import COMMAND, LLDB, ROOT, TIMEOUT, clean_environment, run
 
 GDB_ADAPTER = ROOT / "gdb/memtrace.py"
 LLDB_ADAPTER = ROOT / "lldb/memtrace_lldb.py"
@@ -36,20 +36,20 @@ class Target:
     program: tuple = ()
 
 
-def gdb(script, arguments=(), environment=None, root=()):
+def gdb(script, arguments=(), environment=None, root=(), timeout=TIMEOUT):
     """gdb in batch mode, with the adapter, without anybody's settings. `root`: the command that leads into a root."""
     command = [*root, "gdb", "-nx", "-batch", "-iex", "set debuginfod enabled off", "-iex", "set startup-with-shell on"]
     for line in (f"source {GDB_ADAPTER}", *script):
         command += ["-ex", line]
-    return run([*command, *arguments], environment)
+    return run([*command, *arguments], environment, timeout)
 
 
-def lldb(script, arguments=(), environment=None, root=()):
+def lldb(script, arguments=(), environment=None, root=(), timeout=TIMEOUT):
     """lldb in batch mode, likewise."""
     command = [*root, LLDB, "-x", "-X", "-b"]
     for line in (f"command script import {LLDB_ADAPTER}", *script):
         command += ["-o", line]
-    return run([*command, *arguments], environment)
+    return run([*command, *arguments], environment, timeout)
 
 
 def command_line(arguments, environment=None, root=()):
