@@ -14,7 +14,11 @@ _path = os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "native"
 _spec = importlib.util.spec_from_file_location("memtrace_door", _path)
 door = sys.modules["memtrace_door"] = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(door)
-threads = door.load_beside(__file__, "memtrace_gdb_threads")
+# In this order: later ones import `threads`.
+threads = sys.modules["memtrace_gdb_threads"] = door.load_beside(__file__, "memtrace_gdb_threads")
+settings = door.load_beside(__file__, "memtrace_gdb_settings")
+stops = door.load_beside(__file__, "memtrace_gdb_stops")
+stub = door.load_beside(__file__, "memtrace_gdb_stub")
 
 PREFIX = "memtrace"
 
@@ -27,8 +31,15 @@ def ask_gdb(command):
         raise door.HostError(str(problem)) from None
 
 
-class GdbHost(threads.Threads, door.Host):
+class GdbHost(
+    settings.Settings,
+    stops.Stops,
+    stub.Stub,
+    threads.Threads,
+    door.Host,
+):
     def __init__(self):
+        super().__init__()
         self._generation = 0
         self._seen = None
         self._writing = False
@@ -59,7 +70,7 @@ class GdbHost(threads.Threads, door.Host):
             description.kind = door.CORE
             description.core = self._core_path(inferior)
             return description
-        description.running = any(thread.is_running() for thread in inferior.threads())
+        description.running = not self.is_judging and any(thread.is_running() for thread in inferior.threads())
         if connection.type == "native":
             description.kind = door.LIVE
             description.local = door.is_held_by(inferior.pid, lambda tracer: tracer == os.getpid())
@@ -106,10 +117,10 @@ class GdbHost(threads.Threads, door.Host):
 
     @staticmethod
     def _process_regions():
-        line = r"^\s*(0x[0-9a-f]+)\s+(0x[0-9a-f]+)\s+0x[0-9a-f]+\s+0x[0-9a-f]+\s+([r-][w-][x-])\S*[ \t]*(.*)$"
-        for start, end, access, path in re.findall(line, ask_gdb("info proc mappings"), re.M):
+        line = r"^\s*(0x[0-9a-f]+)\s+(0x[0-9a-f]+)\s+0x[0-9a-f]+\s+(0x[0-9a-f]+)\s+([r-][w-][x-])\S*[ \t]*(.*)$"
+        for start, end, offset, access, path in re.findall(line, ask_gdb("info proc mappings"), re.M):
             flags = sum(flag for letter, flag in zip(access, (door.READ, door.WRITE, door.EXECUTE)) if letter != "-")
-            yield int(start, 16), int(end, 16), flags, path.strip() or None
+            yield int(start, 16), int(end, 16), flags, int(offset, 16), path.strip() or None
 
     @staticmethod
     def _core_regions():
@@ -117,7 +128,7 @@ class GdbHost(threads.Threads, door.Host):
         line = r"(0x[0-9a-f]+)->(0x[0-9a-f]+) at 0x[0-9a-f]+: load\w*(.*)$"
         for start, end, words in re.findall(line, ask_gdb("maint info sections"), re.M):
             flags = door.READ | (0 if "READONLY" in words else door.WRITE) | (door.EXECUTE if "CODE" in words else 0)
-            yield int(start, 16), int(end, 16), flags, None
+            yield int(start, 16), int(end, 16), flags, 0, None
 
     def evaluate(self, expression):
         try:
@@ -226,8 +237,9 @@ def register(commands):
 try:
     library = door.Library(door.library_path(__file__))
     host = GdbHost()
-    session = door.Door(library, host)
+    session = host.door = door.Door(library, host)
     register(library.commands())
+    host.offer_settings(session)
 except door.DoorError as problem:
     # gdb takes a script that fails for a success (and prints a traceback): so it is the commands that fail.
     gdb.write(error_text(str(problem)) + "\n", gdb.STDERR)

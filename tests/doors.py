@@ -83,7 +83,7 @@ def gdb_door(target, commands, width=80, environment=None, root=(), before=()):
     return answers
 
 
-def lldb_door(target, commands, width=80, environment=None, root=(), before=()):
+def lldb_door(target, commands, width=80, environment=None, root=(), before=(), after=()):
     script = [f"settings set term-width {width}", *before]
     arguments = []
     if target.pid is not None:
@@ -92,12 +92,12 @@ def lldb_door(target, commands, width=80, environment=None, root=(), before=()):
         arguments = ["-c", target.core, *([target.executable] if target.executable else [])]
     elif target.program:
         arguments = ["--", *target.program]
-    script += [f"memtrace {command}" for command in commands]
+    script += [*(f"memtrace {command}" for command in commands), *after]
     result = lldb(script, arguments, environment, root)
     # lldb writes each command before its output.
     texts = re.split(r"^\(lldb\) memtrace .*\n", result.stdout, flags=re.M)
     asked_before = sum(line.startswith("memtrace") for line in before)
-    answers = [Answer(text, False) for text in texts[1 + asked_before :]]
+    answers = [Answer(re.split(r"^\(lldb\) ", text, flags=re.M)[0], False) for text in texts[1 + asked_before :]]
     assert answers, result.stdout + result.stderr
     if result.returncode:
         errors = [line for line in result.stderr.splitlines() if "memtrace" in line or "error" in line]

@@ -51,7 +51,8 @@ enum mt_request { MT_REQUEST_NONE = 0, MT_REQUEST_START = 1, MT_REQUEST_STOP = 2
 /* Stops: conditions on memory at which the recorder calls memtrace_stop_hook, after the event that met one of them and
  * with its lock released. A debugger has a breakpoint there. It writes slots of `stops` (kind last) and then
  * MT_STOPS_CHANGED into `stops_state`, while the process stands still; the recorder looks at them at the end of the
- * next event. */
+ * next event. Once at the recorder's start, before anything is recorded, the hook is called with NULL: slots that a
+ * debugger writes there are good from the first event on. */
 #define MT_STOPS 16
 enum mt_stop_kind {
     MT_STOP_NONE = 0,
@@ -77,7 +78,7 @@ enum mt_stop_action {
     MT_STOP_ACTION_REPORT = 1, /* a report or a core is written, and the process ends (environment contract) */
 };
 
-/* The hook's only argument: what happened. It lies on the stack of the thread that calls. */
+/* The hook's only argument (but for that call): what happened. It lies on the stack of the thread that calls. */
 struct mt_stop_event {
     uint32_t fired;       /* bit n: slot n of `stops` */
     uint32_t thread;      /* index into the thread pool */

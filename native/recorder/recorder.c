@@ -19,6 +19,7 @@
 #include "recorder/python.h"
 #include "recorder/real.h"
 #include "recorder/stacks.h"
+#include "recorder/stops.h"
 #include "recorder/thread.h"
 
 /* Initialised, so that it lies in the file's data and its pages are dumped with the library's own; the magic is written
@@ -32,10 +33,6 @@ __attribute__((visibility("default"), aligned(4096))) struct mt_image_header mem
 
 struct mt_real mt_real;
 bool mt_started;
-
-__attribute__((visibility("default"), noinline)) void memtrace_stop_hook(const struct mt_stop_event *event) {
-    __asm__ volatile("" : : "r"(event) : "memory");
-}
 
 static void resolve_real_functions(void) {
 #define RESOLVE(name) *(void **)&mt_real.name = dlsym(RTLD_NEXT, #name)
@@ -60,6 +57,7 @@ static void resolve_real_functions(void) {
      * through all the hooks above. */
     RESOLVE(free_sized);
     RESOLVE(free_aligned_sized);
+    RESOLVE(malloc_usable_size);
 #undef RESOLVE
 }
 
@@ -68,6 +66,7 @@ static void start_recording(enum mt_level level) {
     if (memtrace_image.session++ > 0) {
         mt_account_clear();
         mt_marks_clear();
+        mt_stops_restart();
     }
     clock_gettime(CLOCK_REALTIME, &realtime);
     clock_gettime(CLOCK_MONOTONIC, &monotonic);
@@ -123,6 +122,8 @@ static void before_fork(void) {
 
 static void after_fork_in_parent(void) {
     mt_unlock_after_fork(false);
+    if (mt_self_pointer != NULL && mt_stops_is_to_tell(mt_self_pointer))
+        mt_stops_tell(mt_self_pointer);
 }
 
 static void after_fork_in_child(void) {
@@ -171,6 +172,7 @@ void mt_start_up(void) {
             else
                 mt_late_python_init();
             memtrace_image.level = wishes.level;
+            memtrace_stop_hook(NULL); /* a debugger that waits there writes its stops, before anything is recorded */
             if (wishes.start)
                 start_recording(wishes.level);
         }
