@@ -29,7 +29,7 @@
 #define MT_IMAGE_SYMBOL "memtrace_image"
 #define MT_STOP_HOOK_SYMBOL "memtrace_stop_hook"
 #define MT_IMAGE_MAJOR 2
-#define MT_IMAGE_MINOR 0
+#define MT_IMAGE_MINOR 1
 
 enum mt_level { MT_LEVEL_NONE = 0, MT_LEVEL_HEAP = 1, MT_LEVEL_OBJECTS = 2 };
 
@@ -89,6 +89,14 @@ struct mt_stop_event {
     uint64_t old_address; /* of a move: the block that ended; else 0 */
     int64_t net_bytes;    /* what the event changed live bytes by */
     int64_t live_bytes;   /* after it */
+};
+
+/* How calls come to the recorder. While they do not, requests are not obeyed. */
+enum mt_hooked {
+    MT_HOOKED_NOT = 0,   /* loaded by dlopen and not attached yet (or written by a recorder of image 2.0) */
+    MT_HOOKED_FIRST = 1, /* preloaded: found before all others */
+    MT_HOOKED_SLOTS = 2, /* attached (attach.h) */
+    MT_HOOKED_OUT = 3,   /* detached: what was recorded stays readable */
 };
 
 /* What the process's Python is to the recorder. */
@@ -313,7 +321,10 @@ struct mt_image_header {
     uint32_t request_argument;
     uint32_t stops_state; /* sum of enum mt_stops_state */
     uint32_t stop_action; /* enum mt_stop_action */
-    uint64_t stop_reserved[7];
+    uint64_t stop_reserved[5];
+    uint64_t attached; /* CLOCK_REALTIME ns when the recorder was last attached to the running process; 0: never */
+    uint32_t hooked;   /* enum mt_hooked */
+    uint32_t reserved;
     uint64_t stop_hook; /* address of memtrace_stop_hook */
     /* clocks */
     uint64_t start_realtime;  /* CLOCK_REALTIME ns when recording began */

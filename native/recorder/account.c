@@ -25,6 +25,11 @@ bool mt_account_init(void) {
 
 void mt_account_clear(void) {
     struct mt_shard *shard = mt_shard();
+    for (uint32_t i = 0; i < memtrace_image.threads.count; i++) {
+        struct mt_thread *thread = &mt_thread_at(i)->image;
+        if (thread->operation == MT_OP_REALLOCATE) /* what it moves was known to the session before */
+            thread->operation = MT_OP_ALLOCATE;
+    }
     mt_shadow_clear();
     mt_table_clear();
     mt_ranges_clear();
@@ -246,13 +251,24 @@ static inline struct mt_ended left_behind(const struct mt_thread *thread, uint64
     return size < thread->size ? block_ended(address + size, thread->size - size) : nothing_ended;
 }
 
+/* Whether the books were cleared since the move began: its old block has gone with them. The lock is held. */
+static inline bool is_forgotten(const struct mt_self *self) {
+    return __builtin_expect(self->image.operation != MT_OP_REALLOCATE, 0);
+}
+
 void mt_record_move_settle(struct mt_self *self, uint64_t address, uint64_t size, enum mt_allocator allocator,
                            bool dense) {
     struct mt_shard *shard = mt_shard();
     struct mt_thread *thread = &self->image;
     uint32_t kept = mt_python_walk(self);
     bool locked = mt_lock(self);
-    uint32_t site = mt_site_for(self, mt_python_stack(self, kept), allocator);
+    uint32_t stack = mt_python_stack(self, kept);
+    if (is_forgotten(self)) {
+        record_birth(self, stack, address, size, allocator, dense);
+        mt_unlock(self, locked);
+        return;
+    }
+    uint32_t site = mt_site_for(self, stack, allocator);
     int64_t missed;
     thread->new_address = address;
     __atomic_store_n(&thread->operation, MT_OP_SETTLE, __ATOMIC_RELEASE);
@@ -283,6 +299,10 @@ void mt_record_move_restore(struct mt_self *self) {
     struct mt_thread *thread = &self->image;
     int64_t missed;
     bool locked = mt_lock(self);
+    if (is_forgotten(self)) {
+        mt_unlock(self, locked);
+        return;
+    }
     __atomic_store_n(&thread->new_address, thread->address, __ATOMIC_RELEASE); /* in both, as soon as it is entered */
     if (!enter(mt_shard(), thread->address, thread->size, thread->site, self->moving_was_dense, &missed)) {
         drop(MT_DROP_MEMORY);
@@ -295,7 +315,8 @@ void mt_record_move_restore(struct mt_self *self) {
 void mt_record_move_end(struct mt_self *self) {
     struct mt_thread *thread = &self->image;
     bool locked = mt_lock(self);
-    end_block(self, moving_block(thread));
+    if (!is_forgotten(self))
+        end_block(self, moving_block(thread));
     __atomic_store_n(&thread->operation, MT_OP_FREE, __ATOMIC_RELEASE);
     mt_unlock(self, locked);
 }
