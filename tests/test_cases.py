@@ -20,7 +20,7 @@ from surroundings import RECORDER, clean_environment, gcore, running, wait_until
 WIDTHS = (80, 120)
 ROWS = 1000
 
-# One of each minor version of Debian: where no debugger is beside it, this machine's come from outside.
+# One of each minor version that Debian has.
 INTERPRETERS = {
     one.name: one
     for one in EVERYWHERE
@@ -69,8 +69,7 @@ def copy_files(pid, directory):
 
 
 def live_debuggers(interpreter):
-    """Those of its suite, gdb first: gdb before 17 leaves out of a core what shares a mapping with the guard pages of
-    glibc 2.42."""
+    """Those of its suite; where there are none this machine's come from outside."""
     return [debugger for debugger in DEBUGGERS if debugger.suite == interpreter.suite] or [
         debugger for debugger in DEBUGGERS if debugger.suite is None
     ]
@@ -95,6 +94,7 @@ class Story:
                 self._hear_ready(process)
             executable = os.path.basename(os.readlink(f"/proc/{process.pid}/exe"))
             copy_files(process.pid, directory / "files")
+            # By the gdb of its own suite: before 18 gdb leaves out what shares a mapping with a guard page of glibc 2.42.
             self.core = str(gcore(process.pid, directory / "core", live_debuggers(interpreter)[0].inside))
             self.copied = Target(core=self.core, executable=str(directory / "files" / executable))
             self.texts, self.answers = ask_command_line(self.copied, self.facts)
