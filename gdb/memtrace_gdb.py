@@ -104,6 +104,9 @@ class GdbHost(
         return len(data)
 
     def find_symbol(self, name):
+        # While gdb decides about a stop, a command that fails makes it forget that it was told to go on.
+        if self.is_judging:
+            return self.evaluate("&" + name)
         # In C whatever the program's language is: the frame may be of a language that has no `&`. gdb may add a warning about
         # that, without a blank between.
         found = re.match(r"0x[0-9a-f]+", ask_gdb("with language c -- output/x (unsigned long)&%s" % name))

@@ -107,8 +107,12 @@ def wait_until(condition, what, seconds=30):
 
 def wait_until_asleep(process):
     """What has just said that it is ready is still on its way to the read that it will wait in, and may allocate there."""
-    status = pathlib.Path(f"/proc/{process.pid}/stat")
-    wait_until(lambda: status.read_text().rpartition(") ")[2].startswith("S"), f"{process.args} to wait for input")
+    wait_until_pid_sleeps(process.pid)
+
+
+def wait_until_pid_sleeps(pid):
+    status = pathlib.Path(f"/proc/{pid}/stat")
+    wait_until(lambda: status.read_text().rpartition(") ")[2].startswith("S"), f"process {pid} to wait for input")
 
 
 def allow_cores():

@@ -110,7 +110,7 @@ static void emit_added(struct mt_call *call, const struct mt_image *image, const
         mt_strbuf_append(&line, " (now ");
         mt_text_count(&line, breakpoint->last.instances);
         mt_strbuf_append_char(&line, ')');
-    } else if (breakpoint->kind != MT_BREAK_FREE) {
+    } else if (breakpoint->kind == MT_BREAK_HEAP || breakpoint->kind == MT_BREAK_PEAK) {
         int64_t bytes =
             breakpoint->kind == MT_BREAK_PEAK ? mt_image_shard(image)->peak_bytes : mt_image_shard(image)->live_bytes;
         mt_strbuf_append(&line, breakpoint->kind == MT_BREAK_PEAK ? " (so far " : " (now ");

@@ -57,12 +57,19 @@ static struct mt_stop stop_of(const struct mt_breakpoint *breakpoint) {
 }
 
 static struct mt_error *write_slot(struct mt_call *call, unsigned slot, const struct mt_stop *stop) {
+    struct mt_breakpoints *breakpoints = mt_session_breakpoints(call->session);
     struct mt_target *target;
     uint64_t image;
     struct mt_error *error = mt_call_target(call, &target);
     if (!error)
         error = mt_stops_find(target, &call->watch, &image);
-    return error ? error : mt_stops_write(target, image, slot, stop);
+    if (!error)
+        error = mt_stops_write(target, image, slot, stop);
+    if (error)
+        return error;
+    breakpoints->pid = target->info.pid;
+    breakpoints->is_written = true;
+    return NULL;
 }
 
 struct mt_error *mt_breakpoints_write(struct mt_call *call, const struct mt_breakpoint *breakpoint) {
@@ -77,16 +84,49 @@ struct mt_error *mt_breakpoints_enter(struct mt_call *call, int32_t pid) {
         breakpoints->is_hooked = false;
         return stop_at_hook(call, false);
     }
-    if (pid == 0 || breakpoints->pid == pid)
+    if (pid == 0 || breakpoints->pid == pid || breakpoints->list.length == 0)
         return NULL;
+    breakpoints->pid = pid;
+    breakpoints->is_written = false;
     for (size_t i = 0; i < breakpoints->list.length && !error; i++) {
         struct mt_breakpoint *breakpoint = &breakpoints->list.data[i];
         breakpoint->is_over = false;
         if (breakpoint->pid == 0 || breakpoint->pid == pid)
             error = mt_breakpoints_write(call, breakpoint);
     }
-    if (!error)
-        breakpoints->pid = pid;
+    return error;
+}
+
+static struct mt_error *clear_slots(struct mt_call *call, struct mt_target *target) {
+    static const struct mt_stop none = {0};
+    struct mt_breakpoints *breakpoints = mt_session_breakpoints(call->session);
+    uint64_t image;
+    struct mt_error *error = mt_stops_find(target, &call->watch, &image);
+    for (size_t i = 0; i < breakpoints->list.length && !error; i++)
+        error = mt_stops_write(target, image, breakpoints->list.data[i].slot, &none);
+    return error;
+}
+
+struct mt_error *mt_breakpoints_leave(struct mt_call *call, int32_t pid) {
+    struct mt_breakpoints *breakpoints = mt_session_breakpoints(call->session);
+    struct mt_host_description description;
+    struct mt_target *target;
+    if (!breakpoints->is_written || breakpoints->pid != pid)
+        return NULL;
+    struct mt_error *error = mt_session_describe(call->session, &description);
+    if (error)
+        return error;
+    breakpoints->is_written = false;
+    breakpoints->pid = 0;
+    if (description.pid == pid) {
+        error = mt_call_target(call, &target);
+        return error ? error : clear_slots(call, target);
+    }
+    error = mt_target_open_live(pid, true, &target);
+    if (error)
+        return error;
+    error = clear_slots(call, target);
+    mt_target_destroy(target);
     return error;
 }
 
@@ -129,7 +169,7 @@ struct mt_error *mt_breakpoints_remove(struct mt_call *call, size_t index) {
     struct mt_breakpoint *breakpoint = &breakpoints->list.data[index];
     struct mt_host_description description;
     struct mt_error *error = mt_session_describe(call->session, &description);
-    if (!error && description.pid != 0 && description.pid == breakpoints->pid && !description.running)
+    if (!error && breakpoints->is_written && description.pid == breakpoints->pid && !description.running)
         error = write_slot(call, breakpoint->slot, &none);
     if (error)
         return error;

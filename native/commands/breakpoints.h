@@ -49,7 +49,8 @@ struct mt_breakpoint {
 struct mt_breakpoints {
     MT_VECTOR(struct mt_breakpoint) list; /* by number */
     uint32_t last_number;                 /* numbers are never used again */
-    int32_t pid;                          /* the process whose slots were written; 0: none */
+    int32_t pid;                          /* the process that was looked at last; 0: none */
+    bool is_written;                      /* it has our slots */
     bool is_hooked;                       /* the debugger stops at the recorder's hook */
 };
 
@@ -67,6 +68,8 @@ struct mt_error *mt_breakpoints_write(struct mt_call *call, const struct mt_brea
  * unless that was done for this process before (what is about an earlier process is left out); lets go of the hook when
  * the list is empty. */
 struct mt_error *mt_breakpoints_enter(struct mt_call *call, int32_t pid);
+/* Takes all slots out of process `pid`, which the debugger lets go of: where it runs already, it is stopped for that. */
+struct mt_error *mt_breakpoints_leave(struct mt_call *call, int32_t pid);
 void mt_breakpoints_deinit(struct mt_breakpoints *breakpoints);
 
 /* Appends what it waits for: "heap over 300 MB", "1,000 instances of Order". */
