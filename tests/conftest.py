@@ -27,6 +27,12 @@ def trixie():
     return roots.inside("trixie")
 
 
+@pytest.fixture(scope="session")
+def bookworm():
+    """Likewise, with lldb 14 as Debian 12 packages it."""
+    return roots.inside("bookworm")
+
+
 # name -> [version that it told, tests that used it]
 interpreters_used = {}
 
@@ -50,7 +56,10 @@ def pytest_collection_finish(session):
     """Whatever roots the tests will enter are begun now, side by side."""
     params = [getattr(item, "callspec", None) for item in session.items]
     chosen = [value for call in params if call is not None for value in call.params.values()]
-    roots.begin(sorted({one.suite for one in chosen if isinstance(one, (Debugger, Interpreter)) and one.suite is not None}))
+    suites = {one.suite for one in chosen if isinstance(one, (Debugger, Interpreter)) and one.suite is not None}
+    for item in session.items:
+        suites |= roots.PACKAGES.keys() & set(item.fixturenames)
+    roots.begin(sorted(suites))
 
 
 def pytest_terminal_summary(terminalreporter):
