@@ -224,10 +224,13 @@ def _bytes(value):
 
 
 def library_path(adapter_file):
-    """libmemtrace.so for the adapter in `adapter_file`: $MEMTRACE_LIBRARY, or the build beside the adapter."""
+    """libmemtrace.so for the adapter in `adapter_file`: $MEMTRACE_LIBRARY, the build beside the adapter, or what `make
+    install` put into lib/ for an adapter in share/memtrace/."""
     chosen = os.environ.get("MEMTRACE_LIBRARY")
-    path = chosen or os.path.join(os.path.dirname(os.path.realpath(adapter_file)), "..", "build", "libmemtrace.so")
-    path = os.path.realpath(path)
+    above = os.path.dirname(os.path.dirname(os.path.realpath(adapter_file)))
+    built = os.path.join(above, "build", "libmemtrace.so")
+    installed = os.path.join(above, "..", "..", "lib", "memtrace", "libmemtrace.so")
+    path = os.path.realpath(chosen or (built if os.path.isfile(built) or not os.path.isfile(installed) else installed))
     if not os.path.isfile(path):
         advice = "set MEMTRACE_LIBRARY to libmemtrace.so" if chosen else "run `make`, or set MEMTRACE_LIBRARY"
         raise DoorError("memtrace: no library at %s: %s" % (path, advice))
