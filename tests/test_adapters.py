@@ -1,15 +1,11 @@
 """What the adapters do by themselves, seen through a stub of the library: registration, completion, interrupts."""
 
-import os
-import pty
 import re
-import select
-import signal
 import subprocess
-import time
 
 import pytest
 
+from console import Console
 from doors import GDB_ADAPTER, LLDB, LLDB_ADAPTER, gdb, lldb
 from surroundings import PROGRAMS, ROOT, TIMEOUT, clean_environment
 
@@ -69,35 +65,6 @@ def test_reads(debugger, stub):
     else:
         result = lldb(["process launch --stop-at-entry", "memtrace reads"], ["--", "/bin/true"], environment=stub)
     assert "0 0 8 0 0 -1 0 -1" in result.stdout.splitlines(), result.stdout + result.stderr
-
-
-class Console:
-    """An interactive debugger on a terminal of its own."""
-
-    def __init__(self, command, environment):
-        self.pid, self.terminal = pty.fork()
-        if self.pid == 0:
-            os.execvpe(command[0], command, dict(environment, TERM="xterm"))
-        self.output = ""
-
-    def expect(self, pattern, seconds=30):
-        deadline = time.monotonic() + seconds
-        while True:
-            found = re.search(pattern, self.output)
-            if found:
-                before, self.output = self.output[: found.end()], self.output[found.end() :]
-                return before
-            ready, _, _ = select.select([self.terminal], [], [], max(0, deadline - time.monotonic()))
-            assert ready, f"waited {seconds} s for {pattern!r}, got {self.output!r}"
-            self.output += os.read(self.terminal, 4096).decode("utf-8", "replace")
-
-    def send(self, text):
-        os.write(self.terminal, text.encode())
-
-    def close(self):
-        os.kill(self.pid, signal.SIGKILL)
-        os.waitpid(self.pid, 0)
-        os.close(self.terminal)
 
 
 @pytest.fixture(params=["gdb", "lldb"])

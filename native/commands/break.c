@@ -27,7 +27,10 @@
 static struct mt_error *find_recording(struct mt_call *call, struct mt_image **ret_image) {
     struct mt_host_description description;
     struct mt_image *image = NULL;
+    const struct mt_host *host = mt_session_debugger(call->session);
     struct mt_error *error = mt_request_describe(call, "stopped", &description);
+    if (!error && (!host || !host->stop_at))
+        error = mt_error_create(MT_ERROR_UNSUPPORTED, "only a debugger can stop a process: use gdb or lldb");
     if (error)
         return error;
     if (description.kind == MT_HOST_NONE) {
@@ -137,12 +140,9 @@ static void emit_added(struct mt_call *call, const struct mt_image *image, const
 
 static struct mt_error *add(struct mt_call *call) {
     const struct mt_options *options = &call->options;
-    const struct mt_host *host = mt_session_debugger(call->session);
     struct mt_breakpoint breakpoint = {.temporary = options->given & MT_OPTION_TEMPORARY};
     const struct mt_breakpoint *added;
     struct mt_image *image;
-    if (!host || !host->stop_at)
-        return mt_error_create(MT_ERROR_UNSUPPORTED, "only a debugger can stop a process: use gdb or lldb");
     if ((options->given & MT_OPTION_ABOVE) && !(options->given & MT_OPTION_NEW_PEAK))
         return mt_error_create(MT_ERROR_USAGE, "--above goes with --new-peak");
     struct mt_error *error = find_recording(call, &image);

@@ -130,6 +130,39 @@ struct mt_error *mt_breakpoints_enter(struct mt_call *call, int32_t pid) {
     return error;
 }
 
+static struct mt_error *clear_slots(struct mt_call *call, struct mt_target *target) {
+    static const struct mt_stop none = {0};
+    struct mt_breakpoints *breakpoints = mt_session_breakpoints(call->session);
+    uint64_t image;
+    struct mt_error *error = mt_stops_find(target, &call->watch, &image);
+    for (size_t i = 0; i < breakpoints->list.length && !error; i++)
+        error = mt_stops_write(target, image, breakpoints->list.data[i].slot, &none);
+    return error;
+}
+
+struct mt_error *mt_breakpoints_leave(struct mt_call *call, int32_t pid) {
+    struct mt_breakpoints *breakpoints = mt_session_breakpoints(call->session);
+    struct mt_host_description description;
+    struct mt_target *target;
+    if (!breakpoints->is_written || breakpoints->pid != pid)
+        return NULL;
+    struct mt_error *error = mt_session_describe(call->session, &description);
+    if (error)
+        return error;
+    breakpoints->is_written = false;
+    breakpoints->pid = 0;
+    if (description.pid == pid) {
+        error = mt_call_target(call, &target);
+        return error ? error : clear_slots(call, target);
+    }
+    error = mt_target_open_live(pid, true, &target);
+    if (error)
+        return error;
+    error = clear_slots(call, target);
+    mt_target_destroy(target);
+    return error;
+}
+
 /* --- the list ------------------------------------------------------------------------------------------------------
  */
 

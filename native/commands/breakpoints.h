@@ -70,6 +70,9 @@ struct mt_error *mt_breakpoints_write(struct mt_call *call, const struct mt_brea
  * unless that was done for this process before (what is about an earlier process is left out); lets go of the hook when
  * the list is empty. */
 struct mt_error *mt_breakpoints_enter(struct mt_call *call, int32_t pid);
+/* Takes all slots out of process `pid`, which the debugger lets go of: where it runs already, it is stopped for that.
+ */
+struct mt_error *mt_breakpoints_leave(struct mt_call *call, int32_t pid);
 /* Is it a line or a function of Python that it stops at? */
 bool mt_breakpoint_is_python(const struct mt_breakpoint *breakpoint);
 void mt_breakpoints_deinit(struct mt_breakpoints *breakpoints);

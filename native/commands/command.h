@@ -102,6 +102,8 @@ void mt_call_warn(struct mt_call *call, const char *format, ...) __attribute__((
  * recording. */
 struct mt_block_gaps;
 void mt_call_warn_image(struct mt_call *call, const struct mt_image *image, const struct mt_block_gaps *gaps);
+/* Says that the recording began in the middle of the process's life, if it did. */
+void mt_call_warn_attached(struct mt_call *call, const struct mt_image *image);
 /* A hint what to try next: only for people, and once a session for each command. */
 void mt_call_hint(struct mt_call *call, const char *hint);
 

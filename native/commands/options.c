@@ -51,7 +51,8 @@ static const struct option options[] = {
     {MT_OPTION_ALL_ROOTS, "--all-roots", NULL, NULL, NULL, "find every root, not only the nearest"},
     {MT_OPTION_TYPE, "--type", "TYPE", NULL, NULL, "of all instances of this type, instead of one object"},
     {MT_OPTION_THREAD, "--thread", "T", NULL, NULL,
-     "a thread by its number in `threads`: it alone is shown, and names are those of its frames"},
+     "a thread by its number in `threads`: it alone is shown, and names are those of its frames (else those of the "
+     "debugger's selected thread, or of the one that runs Python)"},
     {MT_OPTION_FRAME, "--frame", "N", NULL, NULL, "names are those of this frame of the thread: 0 is the innermost"},
     {MT_OPTION_DEEP, "--deep", NULL, NULL, NULL, "sum up all that it leads to, but for types and modules"},
     {MT_OPTION_EXCLUSIVE, "--exclusive", NULL, NULL, NULL, "sum up what only it keeps alive"},

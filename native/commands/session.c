@@ -314,6 +314,11 @@ void mt_call_warn_image(struct mt_call *call, const struct mt_image *image, cons
                      (unsigned long long)gaps->strays);
 }
 
+void mt_call_warn_attached(struct mt_call *call, const struct mt_image *image) {
+    if (image->header.attached != 0)
+        mt_call_warn(call, "recorded from the middle: what was allocated before is not known");
+}
+
 void mt_call_hint(struct mt_call *call, const char *hint) {
     struct mt_session *session = call->session;
     if (call->emitter.json || !session->host.progress || !session->settings.of[MT_SETTING_HINTS])

@@ -20,6 +20,7 @@ READ, WRITE, EXECUTE = 1, 2, 4  # flags of a region
 
 SUCCESS, INTERRUPTED, FAILED = 0, 1, -1  # what a callback returns
 GO_ON = 2  # MT_ANSWER_GO_ON
+DETACH = "detach"  # MT_REACHED_DETACH
 RESUME = 3  # MT_ANSWER_RESUME
 
 PAGE = 4096
@@ -300,7 +301,8 @@ class Door:
         return status == 0, text
 
     def reached(self, what, address, tid):
-        """A thread reached what stop_at or watch had asked for. The reason to stay stopped, or None: let it run."""
+        """A thread reached what stop_at or watch had asked for. The reason to stay stopped, or None: let it run.
+        Also told (DETACH, number of the process, 0) where the debugger lets go of it."""
         if self._is_busy:  # the library itself lets the process run (run_to), and waits for something else
             return None
         status, text = self._ask(lambda: self._calls.mt_session_reached(self._session, _bytes(what), address, tid))
