@@ -14,8 +14,11 @@ _path = os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "native"
 _spec = importlib.util.spec_from_file_location("memtrace_door", _path)
 door = sys.modules["memtrace_door"] = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(door)
+# In this order: later ones import `threads`.
+threads = sys.modules["memtrace_gdb_threads"] = door.load_beside(__file__, "memtrace_gdb_threads")
+settings = door.load_beside(__file__, "memtrace_gdb_settings")
+stops = door.load_beside(__file__, "memtrace_gdb_stops")
 stub = door.load_beside(__file__, "memtrace_gdb_stub")
-threads = door.load_beside(__file__, "memtrace_gdb_threads")
 
 PREFIX = "memtrace"
 
@@ -28,8 +31,15 @@ def ask_gdb(command):
         raise door.HostError(str(problem)) from None
 
 
-class GdbHost(stub.Stub, threads.Threads, door.Host):
+class GdbHost(
+    settings.Settings,
+    stops.Stops,
+    stub.Stub,
+    threads.Threads,
+    door.Host,
+):
     def __init__(self):
+        super().__init__()
         self._generation = 0
         self._seen = None
         self._writing = False
@@ -60,7 +70,7 @@ class GdbHost(stub.Stub, threads.Threads, door.Host):
             description.kind = door.CORE
             description.core = self._core_path(inferior)
             return description
-        description.running = any(thread.is_running() for thread in inferior.threads())
+        description.running = not self.is_judging and any(thread.is_running() for thread in inferior.threads())
         if connection.type == "native":
             description.kind = door.LIVE
             description.local = door.is_held_by(inferior.pid, lambda tracer: tracer == os.getpid())
@@ -227,8 +237,9 @@ def register(commands):
 try:
     library = door.Library(door.library_path(__file__))
     host = GdbHost()
-    session = door.Door(library, host)
+    session = host.door = door.Door(library, host)
     register(library.commands())
+    host.offer_settings(session)
 except door.DoorError as problem:
     # gdb takes a script that fails for a success (and prints a traceback): so it is the commands that fail.
     gdb.write(error_text(str(problem)) + "\n", gdb.STDERR)

@@ -16,8 +16,10 @@ _path = os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "native"
 _spec = importlib.util.spec_from_file_location("memtrace_door", _path)
 door = sys.modules["memtrace_door"] = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(door)
+stops = door.load_beside(__file__, "memtrace_lldb_stops")
 stub = door.load_beside(__file__, "memtrace_lldb_stub")
 threads = door.load_beside(__file__, "memtrace_lldb_threads")
+variables = door.load_beside(__file__, "memtrace_lldb_variables")
 
 PREFIX = "memtrace"
 SUMMARY = "Tell what the memory of a CPython process is made of."
@@ -37,7 +39,15 @@ def is_our_server(pid):
     return door.process_status(pid).get("PPid") == str(os.getpid()) and any(a.startswith(b"--fd") for a in arguments)
 
 
-class LldbHost(stub.Stub, threads.Threads, door.Host):
+class LldbHost(
+    stops.Stops,
+    stub.Stub,
+    threads.Threads,
+    variables.Variables,
+    door.Host,
+):
+    callback = __name__ + ".stopped"
+
     def __init__(self, debugger):
         self._debugger = debugger
         self._context = None
@@ -187,8 +197,6 @@ class LldbHost(stub.Stub, threads.Threads, door.Host):
             return self._debugger.InterruptRequested()
         return self._debugger.GetCommandInterpreter().WasInterrupted()
 
-    # No set_variable: to declare `$mt1`, lldb runs an `mmap` in the process. The rows' handles serve instead.
-
 
 class Session:
     """One a debugger: an IDE has several in one process."""
@@ -197,7 +205,7 @@ class Session:
 
     def __init__(self, debugger):
         self.host = LldbHost(debugger)
-        self.door = door.Door(library, self.host)
+        self.door = self.host.door = door.Door(library, self.host)
 
     @classmethod
     def of(cls, debugger):
@@ -205,6 +213,21 @@ class Session:
         if key not in cls._of_debugger:
             cls._of_debugger[key] = cls(debugger)
         return cls._of_debugger[key]
+
+
+class Place:
+    """What a command gets as its context, as far as the host looks at it."""
+
+    def __init__(self, target):
+        self.target = target
+
+
+def stopped(frame, location, internal_dict):
+    """lldb calls it where one of our breakpoints is reached; False: go on."""
+    target = frame.GetThread().GetProcess().GetTarget()
+    host = Session.of(target.GetDebugger()).host
+    host.enter(Place(target))
+    return host.reached(frame, location.GetBreakpoint())
 
 
 class Command:
@@ -235,7 +258,8 @@ class Command:
         except BaseException as problem:
             answered, text = False, "%s: defect in the lldb adapter: %r" % (PREFIX, problem)
         if answered:
-            result.AppendMessage(text.rstrip("\n"))
+            if text:
+                result.AppendMessage(text.rstrip("\n"))
         elif text.startswith("{"):
             # The one object that a script reads from the output, as on the command line.
             result.AppendMessage(text.rstrip("\n"))

@@ -94,7 +94,7 @@ static struct mt_error *address_of(struct mt_call *call, struct mt_python **ret_
     struct mt_address given;
     *ret = 0;
     struct mt_error *error = mt_call_target(call, &target);
-    if (error || target->info.kind != MT_TARGET_REMOTE || mt_session_has_census(call->session) ||
+    if (error || target->info.kind != MT_TARGET_REMOTE || mt_session_known_census(call->session) ||
         call->argument[0] == '\0')
         return error;
     error = mt_address_parse(call, call->argument, &given);

@@ -1,11 +1,13 @@
 #define _GNU_SOURCE /* sigabbrev_np */
 #include "commands/session.h"
 
+#include <limits.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "commands/reached.h"
 #include "commands/words.h"
 #include "output/text.h"
 #include "target/host.h"
@@ -41,7 +43,9 @@ struct mt_session {
     int32_t kind;
     int32_t stop_pid;
     struct mt_handles handles;
+    struct mt_settings settings;
     struct mt_session_environment environment;
+    struct mt_breakpoints breakpoints;
     uint32_t hinted; /* bit i: the hint of command i was shown */
     struct mt_answer answer;
     char *completion;
@@ -143,12 +147,20 @@ struct mt_session_environment *mt_session_environment(struct mt_session *session
     return &session->environment;
 }
 
+struct mt_breakpoints *mt_session_breakpoints(struct mt_session *session) {
+    return &session->breakpoints;
+}
+
 struct mt_handles *mt_session_handles(struct mt_session *session) {
     return &session->handles;
 }
 
-bool mt_session_has_census(const struct mt_session *session) {
-    return session->census != NULL;
+struct mt_settings *mt_session_settings(struct mt_session *session) {
+    return &session->settings;
+}
+
+const struct mt_census *mt_session_known_census(const struct mt_session *session) {
+    return session->census;
 }
 
 void mt_session_forget_image(struct mt_session *session) {
@@ -157,7 +169,7 @@ void mt_session_forget_image(struct mt_session *session) {
 }
 
 /* Drops what belongs to an earlier stop. */
-static void notice_stop(struct mt_session *session, const struct mt_host_description *description) {
+static void forget_stop(struct mt_session *session, const struct mt_host_description *description) {
     if (session->generation == description->generation && session->kind == description->kind &&
         session->stop_pid == description->pid)
         return;
@@ -166,6 +178,13 @@ static void notice_stop(struct mt_session *session, const struct mt_host_descrip
     session->generation = description->generation;
     session->kind = description->kind;
     session->stop_pid = description->pid;
+}
+
+/* Memory breakpoints come to a process that the debugger has turned to, if it carries a recorder. */
+static void offer_breakpoints(struct mt_call *call, const struct mt_host_description *description) {
+    bool is_process = description->kind == MT_HOST_LIVE || description->kind == MT_HOST_REMOTE;
+    if (is_process && !description->running)
+        mt_error_destroy(mt_breakpoints_enter(call, description->pid));
 }
 
 static struct mt_error *open_in_debugger(struct mt_session *session, const struct mt_host_description *description) {
@@ -291,7 +310,7 @@ void mt_call_warn_image(struct mt_call *call, const struct mt_image *image, cons
 
 void mt_call_hint(struct mt_call *call, const char *hint) {
     struct mt_session *session = call->session;
-    if (call->emitter.json || !session->host.progress)
+    if (call->emitter.json || !session->host.progress || !session->settings.of[MT_SETTING_HINTS])
         return;
     for (size_t i = 0; i < COMMANDS_HINTED && mt_command_at(i); i++) {
         if (mt_command_at(i) != call->command || (session->hinted & 1u << i))
@@ -460,6 +479,8 @@ static struct mt_error *parse(struct mt_call *call, const char *line, char **ret
     }
     error = mt_options_parse(rest, call->command->options, &call->options, &rest);
     call->emitter.json = call->options.given & MT_OPTION_JSON;
+    if (!call->session->settings.of[MT_SETTING_VALUES])
+        call->options.given |= MT_OPTION_NO_VALUES & call->command->options;
     if (error)
         return error;
     size_t length = strlen(rest);
@@ -500,11 +521,13 @@ static struct mt_error *forget_interrupted(struct mt_session *session, struct mt
 static struct mt_error *run(struct mt_call *call) {
     struct mt_host_description description;
     struct mt_error *error = NULL;
-    /* Help needs no process, and a debugger that can't say what it is looking at can still show it. */
-    if (call->command != &mt_help_command)
+    bool needs_process = !call->command->needs_no_process;
+    if (needs_process)
         error = mt_session_describe(call->session, &description);
-    if (!error && call->command != &mt_help_command)
-        notice_stop(call->session, &description);
+    if (!error && needs_process)
+        forget_stop(call->session, &description);
+    if (!error && needs_process)
+        offer_breakpoints(call, &description);
     if (!error)
         error = call->command->run(call);
     if (!error && (!mt_emitter_ok(&call->emitter) || call->warnings_text.failed))
@@ -513,17 +536,36 @@ static struct mt_error *run(struct mt_call *call) {
     return forget_interrupted(call->session, error);
 }
 
-const struct mt_answer *mt_session_run(struct mt_session *session, const char *command_line) {
+static void begin_call(struct mt_session *session, struct mt_call *ret) {
     const struct mt_host *host = &session->host;
-    int32_t width = host->width ? host->width(host->context) : 80;
-    struct mt_call call = {.session = session,
-                           .argument = "",
-                           .watch = {.context = session,
-                                     .interrupted = ask_interrupted,
-                                     .progress = host->progress ? show_progress : NULL}};
+    int32_t told = host->width ? host->width(host->context) : 80;
+    size_t width = session->settings.of[MT_SETTING_WIDTH];
+    if (width == MT_WIDTH_AUTO)
+        width = told > 0 ? (size_t)told : 0;
+    *ret = (struct mt_call){.session = session,
+                            .argument = "",
+                            .watch = {.context = session,
+                                      .interrupted = ask_interrupted,
+                                      .progress = host->progress ? show_progress : NULL}};
+    mt_emitter_init(&ret->emitter, false, width < UINT_MAX ? (unsigned)width : 0);
+    mt_json_init(&ret->warnings, &ret->warnings_text);
+}
+
+/* Takes over `error` and `text`. */
+static const struct mt_answer *end_call(struct mt_call *call, int32_t status, struct mt_error *error,
+                                        struct mt_strbuf *text) {
+    const struct mt_answer *answer = set_answer(&call->session->answer, status, text);
+    mt_error_destroy(error);
+    mt_emitter_deinit(&call->emitter);
+    mt_strbuf_deinit(&call->warnings_text);
+    mt_strbuf_deinit(text);
+    return answer;
+}
+
+const struct mt_answer *mt_session_run(struct mt_session *session, const char *command_line) {
+    struct mt_call call;
     MT_AUTO_FREE char *argument = NULL;
-    mt_emitter_init(&call.emitter, false, width > 0 ? (unsigned)width : 0);
-    mt_json_init(&call.warnings, &call.warnings_text);
+    begin_call(session, &call);
     struct mt_error *error = parse(&call, command_line, &argument);
     if (!error)
         error = run(&call);
@@ -532,11 +574,7 @@ const struct mt_answer *mt_session_run(struct mt_session *session, const char *c
         write_error(&call, error, &text);
     else
         write_answer(&call, &text);
-    const struct mt_answer *answer = set_answer(&session->answer, error != NULL, &text);
-    mt_error_destroy(error);
-    mt_emitter_deinit(&call.emitter);
-    mt_strbuf_deinit(&call.warnings_text);
-    mt_strbuf_deinit(&text);
+    const struct mt_answer *answer = end_call(&call, error != NULL, error, &text);
     /* A process that we stopped ourselves goes on as soon as it can; a core and a debugger's process stay as they are.
      */
     if ((session->source == SOURCE_PID || session->source == SOURCE_STOPPED) && !session->keeps_stopped) {
@@ -548,9 +586,26 @@ const struct mt_answer *mt_session_run(struct mt_session *session, const char *c
 
 const struct mt_answer *mt_session_reached(struct mt_session *session, const char *what, uint64_t address,
                                            uint64_t tid) {
+    struct mt_host_description description;
+    struct mt_call call;
+    bool stays = false;
+    begin_call(session, &call);
+    call.command = &mt_break_command;
+    struct mt_error *error = mt_session_describe(session, &description);
+    if (!error) {
+        forget_stop(session, &description);
+        error = mt_reached(&call, what, address, tid, &stays);
+    }
+    mt_watch_done(&call.watch);
     struct mt_strbuf text = MT_STRBUF_INIT;
-    const struct mt_answer *answer = set_answer(&session->answer, MT_ANSWER_GO_ON, &text);
-    mt_strbuf_deinit(&text);
+    mt_strbuf_append_bytes(&text, call.emitter.body.data, call.emitter.body.length);
+    if (error) { /* the user is to know */
+        write_error(&call, error, &text);
+        mt_strbuf_append_char(&text, '\n');
+    }
+    const struct mt_answer *answer = end_call(&call, stays || error ? 0 : MT_ANSWER_GO_ON, error, &text);
+    /* Only the thread that reached it is sure to stand still yet. */
+    close_target(session);
     return answer;
 }
 
@@ -566,6 +621,7 @@ static struct mt_session *create(enum source source, const struct mt_host *host)
     if (!session)
         return NULL;
     session->source = source;
+    mt_settings_init(&session->settings);
     if (host)
         session->host = *host;
     return session;
@@ -589,6 +645,7 @@ void mt_session_destroy(struct mt_session *session) {
         return;
     close_target(session);
     mt_handles_reset(&session->handles);
+    mt_breakpoints_deinit(&session->breakpoints);
     free(session->environment.preload);
     free(session->environment.level);
     free(session->library_directory);
@@ -636,7 +693,7 @@ const struct mt_answer *mt_session_open_core(const struct mt_host *host, const c
 
 const char *mt_complete(struct mt_session *session, const char *line) {
     struct mt_strbuf out = MT_STRBUF_INIT;
-    mt_command_complete(line, &out);
+    mt_command_complete(session, line, &out);
     free(session->completion);
     session->completion = mt_strbuf_steal(&out);
     mt_strbuf_deinit(&out);

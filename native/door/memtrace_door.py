@@ -8,6 +8,7 @@ Standard library only: this runs in the Python that is embedded in a debugger.
 
 import ctypes
 import importlib.util
+import json
 import os
 import sys
 import time
@@ -96,6 +97,9 @@ class Host:
 
     def set_variable(self, name, value):
         raise HostError("not offered")
+
+    def settings_changed(self, values):
+        """{setting: value} after `memtrace set`, for what a debugger does about them itself."""
 
     def threads(self):
         """(kernel's number or 0, whether it is the selected one, {register: value} or None) of each thread."""
@@ -260,6 +264,7 @@ class Door:
         self._host = host
         self._problem = None
         self._progress_shown_at = None
+        self._is_busy = False
         self._kept = {}  # strings that the library may look at until the next call
         self._table = _HostTable()  # also keeps the callbacks alive
         for name, prototype, failed, stopped in _CALLBACKS:
@@ -271,11 +276,25 @@ class Door:
 
     def run(self, command_line):
         """(True and the answer, or False and the error's one line)."""
+        answered, text = self._run(command_line)
+        words = command_line.split(None, 1)
+        if answered and words and "set".startswith(words[0]):
+            self._host.settings_changed({row["name"]: row["value"] for row in self.settings()})
+        return answered, text
+
+    def settings(self):
+        """The rows of `memtrace show --json`; none where there are none."""
+        answered, text = self._run("show --json")
+        return json.loads(text)["rows"] if answered else []
+
+    def _run(self, command_line):
         status, text = self._ask(lambda: self._calls.mt_session_run(self._session, _bytes(command_line)))
         return status == 0, text
 
     def reached(self, what, address, tid):
         """A thread reached what stop_at or watch had asked for. The reason to stay stopped, or None: let it run."""
+        if self._is_busy:  # the library itself lets the process run (run_to), and waits for something else
+            return None
         status, text = self._ask(lambda: self._calls.mt_session_reached(self._session, _bytes(what), address, tid))
         return None if status == GO_ON else text
 
@@ -283,9 +302,11 @@ class Door:
         self._problem = None
         self._progress_shown_at = None
         unraisable, sys.unraisablehook = sys.unraisablehook, self._keep_interruption
+        self._is_busy = True
         try:
             answer = call()
         finally:
+            self._is_busy = False
             sys.unraisablehook = unraisable
         text = ctypes.string_at(self._calls.mt_answer_text(answer), self._calls.mt_answer_length(answer))
         status = self._calls.mt_answer_status(answer)

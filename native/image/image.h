@@ -29,7 +29,7 @@
 #define MT_IMAGE_SYMBOL "memtrace_image"
 #define MT_STOP_HOOK_SYMBOL "memtrace_stop_hook"
 #define MT_IMAGE_MAJOR 2
-#define MT_IMAGE_MINOR 0
+#define MT_IMAGE_MINOR 1
 
 enum mt_level { MT_LEVEL_NONE = 0, MT_LEVEL_HEAP = 1, MT_LEVEL_OBJECTS = 2 };
 
@@ -51,7 +51,8 @@ enum mt_request { MT_REQUEST_NONE = 0, MT_REQUEST_START = 1, MT_REQUEST_STOP = 2
 /* Stops: conditions on memory at which the recorder calls memtrace_stop_hook, after the event that met one of them and
  * with its lock released. A debugger has a breakpoint there. It writes slots of `stops` (kind last) and then
  * MT_STOPS_CHANGED into `stops_state`, while the process stands still; the recorder looks at them at the end of the
- * next event. */
+ * next event. Once at the recorder's start, before anything is recorded, the hook is called with NULL: slots that a
+ * debugger writes there are good from the first event on. */
 #define MT_STOPS 16
 enum mt_stop_kind {
     MT_STOP_NONE = 0,
@@ -77,7 +78,7 @@ enum mt_stop_action {
     MT_STOP_ACTION_REPORT = 1, /* a report or a core is written, and the process ends (environment contract) */
 };
 
-/* The hook's only argument: what happened. It lies on the stack of the thread that calls. */
+/* The hook's only argument (but for that call): what happened. It lies on the stack of the thread that calls. */
 struct mt_stop_event {
     uint32_t fired;       /* bit n: slot n of `stops` */
     uint32_t thread;      /* index into the thread pool */
@@ -88,6 +89,14 @@ struct mt_stop_event {
     uint64_t old_address; /* of a move: the block that ended; else 0 */
     int64_t net_bytes;    /* what the event changed live bytes by */
     int64_t live_bytes;   /* after it */
+};
+
+/* How calls come to the recorder. While they do not, requests are not obeyed. */
+enum mt_hooked {
+    MT_HOOKED_NOT = 0,   /* loaded by dlopen and not attached yet (or written by a recorder of image 2.0) */
+    MT_HOOKED_FIRST = 1, /* preloaded: found before all others */
+    MT_HOOKED_SLOTS = 2, /* attached (attach.h) */
+    MT_HOOKED_OUT = 3,   /* detached: what was recorded stays readable */
 };
 
 /* What the process's Python is to the recorder. */
@@ -312,7 +321,10 @@ struct mt_image_header {
     uint32_t request_argument;
     uint32_t stops_state; /* sum of enum mt_stops_state */
     uint32_t stop_action; /* enum mt_stop_action */
-    uint64_t stop_reserved[7];
+    uint64_t stop_reserved[5];
+    uint64_t attached; /* CLOCK_REALTIME ns when the recorder was last attached to the running process; 0: never */
+    uint32_t hooked;   /* enum mt_hooked */
+    uint32_t reserved;
     uint64_t stop_hook; /* address of memtrace_stop_hook */
     /* clocks */
     uint64_t start_realtime;  /* CLOCK_REALTIME ns when recording began */

@@ -7,6 +7,7 @@
 #include "recorder/ranges.h"
 #include "recorder/shadow.h"
 #include "recorder/sites.h"
+#include "recorder/stops.h"
 #include "recorder/table.h"
 
 #define CLOCK_EVERY 256u
@@ -24,6 +25,11 @@ bool mt_account_init(void) {
 
 void mt_account_clear(void) {
     struct mt_shard *shard = mt_shard();
+    for (uint32_t i = 0; i < memtrace_image.threads.count; i++) {
+        struct mt_thread *thread = &mt_thread_at(i)->image;
+        if (thread->operation == MT_OP_REALLOCATE) /* what it moves was known to the session before */
+            thread->operation = MT_OP_ALLOCATE;
+    }
     mt_shadow_clear();
     mt_table_clear();
     mt_ranges_clear();
@@ -70,12 +76,21 @@ static inline void note_allocation(struct mt_shard *shard, struct mt_self *self,
     thread->last_site = site;
 }
 
+static const struct mt_ended nothing_ended;
+
+static inline struct mt_ended block_ended(uint64_t address, uint64_t size) {
+    return (struct mt_ended){address, size + (size == 0), false};
+}
+
 /* Closes an event with the net change of all it touched. */
-static inline void commit(struct mt_shard *shard, struct mt_self *self, int64_t bytes) {
+static inline void commit(struct mt_shard *shard, struct mt_self *self, struct mt_stop_event event,
+                          struct mt_ended ended) {
     shard->events++;
     if (__builtin_expect((shard->events & (CLOCK_EVERY - 1)) == 0, 0))
         sample_clock(self);
-    shard->live_bytes += bytes;
+    shard->live_bytes += event.net_bytes;
+    if (mt_stops_are_set() && mt_stops_may_fire(event.site, event.size, ended))
+        mt_stops_look(self, &event, ended);
     if (shard->live_bytes >= shard->peak_bytes) {
         shard->peak_bytes = shard->live_bytes;
         shard->peak_event = shard->events;
@@ -145,7 +160,13 @@ static inline void record_birth(struct mt_self *self, uint32_t stack, uint64_t a
             memtrace_image.clock_monotonic = mt_clock_monotonic();
         note_allocation(shard, self, site);
         change_site(shard, site, (int64_t)size, 1);
-        commit(shard, self, (int64_t)size + missed);
+        commit(shard, self,
+               (struct mt_stop_event){.operation = MT_OP_ALLOCATE,
+                                      .site = site,
+                                      .address = address,
+                                      .size = size,
+                                      .net_bytes = (int64_t)size + missed},
+               missed != 0 ? block_ended(address, (uint64_t)-missed) : nothing_ended);
     } else {
         drop(MT_DROP_MEMORY);
     }
@@ -165,24 +186,37 @@ void mt_record_guest_birth(struct mt_self *self, uint64_t address, uint64_t size
 }
 
 /* A block that is in no table any more ends: an event of its own. */
-static inline void end_block(struct mt_self *self, uint32_t site, uint64_t size) {
+static inline void end_block(struct mt_self *self, struct mt_block block) {
     struct mt_shard *shard = mt_shard();
-    change_site(shard, site, -(int64_t)size, -1);
-    commit(shard, self, -(int64_t)size);
+    change_site(shard, block.site, -(int64_t)block.size, -1);
+    commit(
+        shard, self,
+        (struct mt_stop_event){
+            .operation = MT_OP_FREE, .address = block.address, .size = block.size, .net_bytes = -(int64_t)block.size},
+        block_ended(block.address, block.size));
+}
+
+/* The block that the thread's descriptor holds. */
+static inline struct mt_block moving_block(const struct mt_thread *thread) {
+    return (struct mt_block){thread->address, thread->size, thread->site};
 }
 
 static inline bool record_death(struct mt_self *self, uint64_t address) {
     struct mt_block block;
     if (!leave(address, &block))
         return false;
-    end_block(self, block.site, block.size);
+    end_block(self, block);
     return true;
 }
 
 void mt_record_death(struct mt_self *self, uint64_t address) {
     bool locked = mt_lock(self);
-    if (!record_death(self, address))
+    if (!record_death(self, address)) {
         mt_shard()->frees_ignored++;
+        if (mt_stops_are_set())
+            mt_stops_look_at_end(self, &(struct mt_stop_event){.operation = MT_OP_FREE, .address = address},
+                                 block_ended(address, 0));
+    }
     mt_unlock(self, locked);
 }
 
@@ -210,13 +244,31 @@ bool mt_record_move_begin(struct mt_self *self, uint64_t address) {
     return known;
 }
 
+/* What a move to `size` bytes at `address` ends of the old block. */
+static inline struct mt_ended left_behind(const struct mt_thread *thread, uint64_t address, uint64_t size) {
+    if (address != thread->address)
+        return block_ended(thread->address, thread->size);
+    return size < thread->size ? block_ended(address + size, thread->size - size) : nothing_ended;
+}
+
+/* Whether the books were cleared since the move began: its old block has gone with them. The lock is held. */
+static inline bool is_forgotten(const struct mt_self *self) {
+    return __builtin_expect(self->image.operation != MT_OP_REALLOCATE, 0);
+}
+
 void mt_record_move_settle(struct mt_self *self, uint64_t address, uint64_t size, enum mt_allocator allocator,
                            bool dense) {
     struct mt_shard *shard = mt_shard();
     struct mt_thread *thread = &self->image;
     uint32_t kept = mt_python_walk(self);
     bool locked = mt_lock(self);
-    uint32_t site = mt_site_for(self, mt_python_stack(self, kept), allocator);
+    uint32_t stack = mt_python_stack(self, kept);
+    if (is_forgotten(self)) {
+        record_birth(self, stack, address, size, allocator, dense);
+        mt_unlock(self, locked);
+        return;
+    }
+    uint32_t site = mt_site_for(self, stack, allocator);
     int64_t missed;
     thread->new_address = address;
     __atomic_store_n(&thread->operation, MT_OP_SETTLE, __ATOMIC_RELEASE);
@@ -231,7 +283,14 @@ void mt_record_move_settle(struct mt_self *self, uint64_t address, uint64_t size
         drop(MT_DROP_MEMORY);
     }
     change_site(shard, thread->site, -(int64_t)thread->size, -1);
-    commit(shard, self, net);
+    commit(shard, self,
+           (struct mt_stop_event){.operation = MT_OP_REALLOCATE,
+                                  .site = site,
+                                  .address = address,
+                                  .size = size,
+                                  .old_address = thread->address,
+                                  .net_bytes = net},
+           left_behind(thread, address, size));
     __atomic_store_n(&thread->operation, MT_OP_ALLOCATE, __ATOMIC_RELEASE);
     mt_unlock(self, locked);
 }
@@ -240,10 +299,14 @@ void mt_record_move_restore(struct mt_self *self) {
     struct mt_thread *thread = &self->image;
     int64_t missed;
     bool locked = mt_lock(self);
+    if (is_forgotten(self)) {
+        mt_unlock(self, locked);
+        return;
+    }
     __atomic_store_n(&thread->new_address, thread->address, __ATOMIC_RELEASE); /* in both, as soon as it is entered */
     if (!enter(mt_shard(), thread->address, thread->size, thread->site, self->moving_was_dense, &missed)) {
         drop(MT_DROP_MEMORY);
-        end_block(self, thread->site, thread->size);
+        end_block(self, moving_block(thread));
     }
     __atomic_store_n(&thread->operation, MT_OP_ALLOCATE, __ATOMIC_RELEASE);
     mt_unlock(self, locked);
@@ -252,7 +315,8 @@ void mt_record_move_restore(struct mt_self *self) {
 void mt_record_move_end(struct mt_self *self) {
     struct mt_thread *thread = &self->image;
     bool locked = mt_lock(self);
-    end_block(self, thread->site, thread->size);
+    if (!is_forgotten(self))
+        end_block(self, moving_block(thread));
     __atomic_store_n(&thread->operation, MT_OP_FREE, __ATOMIC_RELEASE);
     mt_unlock(self, locked);
 }
@@ -288,7 +352,13 @@ static void cut_site(void *context, uint32_t site, int64_t bytes, int32_t blocks
     cut->any = true;
 }
 
-static void enter_range(struct cut *cut, struct mt_self *self, uint64_t address, uint64_t size, uint32_t site) {
+static struct mt_ended range_ended(const struct cut *cut, uint64_t address, uint64_t size) {
+    return cut->any ? (struct mt_ended){address, size, true} : nothing_ended;
+}
+
+/* `moved_from`: of a move; else 0. */
+static void enter_range(struct cut *cut, struct mt_self *self, uint64_t address, uint64_t size, uint32_t site,
+                        uint64_t moved_from, struct mt_ended ended) {
     memtrace_image.clock_monotonic = mt_clock_monotonic();
     if (site != 0 && mt_ranges_insert(address, size, site)) {
         note_allocation(cut->shard, self, site);
@@ -298,7 +368,25 @@ static void enter_range(struct cut *cut, struct mt_self *self, uint64_t address,
         drop(MT_DROP_MEMORY);
     }
     mt_ranges_commit();
-    commit(cut->shard, self, cut->bytes);
+    commit(cut->shard, self,
+           (struct mt_stop_event){.operation = moved_from != 0 ? MT_OP_REALLOCATE : MT_OP_ALLOCATE,
+                                  .site = site,
+                                  .address = address,
+                                  .size = size,
+                                  .old_address = moved_from,
+                                  .net_bytes = cut->bytes},
+           ended);
+}
+
+static void leave_range(struct cut *cut, struct mt_self *self, uint64_t address, uint64_t size) {
+    struct mt_stop_event event = {.operation = MT_OP_FREE, .address = address, .size = size, .net_bytes = cut->bytes};
+    struct mt_ended ended = {address, size, true};
+    if (cut->any) {
+        mt_ranges_commit();
+        commit(cut->shard, self, event, ended);
+    } else if (mt_stops_are_set()) { /* never recorded, but its bytes are gone all the same */
+        mt_stops_look_at_end(self, &event, ended);
+    }
 }
 
 /* The lock is held. */
@@ -307,7 +395,7 @@ static void record_map(struct mt_self *self, uint32_t stack, uint64_t address, u
     struct cut cut = {.shard = mt_shard()};
     uint32_t site = mt_site_for(self, stack, allocator);
     mt_ranges_remove(address, size, cut_site, &cut);
-    enter_range(&cut, self, address, size, site);
+    enter_range(&cut, self, address, size, site, 0, range_ended(&cut, address, size));
 }
 
 void mt_record_map(struct mt_self *self, uint64_t address, uint64_t size, enum mt_allocator allocator) {
@@ -326,10 +414,7 @@ void mt_record_guest_map(struct mt_self *self, uint64_t address, uint64_t size) 
 static void unmap(struct mt_self *self, uint64_t address, uint64_t size) {
     struct cut cut = {.shard = mt_shard()};
     mt_ranges_remove(address, size, cut_site, &cut);
-    if (cut.any) {
-        mt_ranges_commit();
-        commit(cut.shard, self, cut.bytes);
-    }
+    leave_range(&cut, self, address, size);
 }
 
 void mt_record_unmap(struct mt_self *self, uint64_t address, uint64_t size) {
@@ -347,22 +432,39 @@ int mt_record_munmap(struct mt_self *self, void *address, size_t size, mt_munmap
     return result;
 }
 
+/* What moving or cutting [from, from + old_size) to `size` bytes at `to` leaves behind. */
+static struct mt_ended range_left(uint64_t from, uint64_t old_size, uint64_t to, uint64_t size) {
+    if (from != to)
+        return (struct mt_ended){from, old_size, true};
+    return size < old_size ? (struct mt_ended){from + size, old_size - size, true} : nothing_ended;
+}
+
 void *mt_record_mremap(struct mt_self *self, void *address, size_t old_size, size_t new_size, int flags, void *wanted,
                        mt_mremap_call *call) {
     struct cut cut = {.shard = mt_shard()};
     uint32_t kept = mt_python_walk(self);
     bool locked = mt_lock(self);
     void *result = call(address, old_size, new_size, flags, wanted);
+    uint64_t from = (uint64_t)address, to = (uint64_t)result;
     if (result != MAP_FAILED) {
-        mt_ranges_remove((uint64_t)address, old_size, cut_site, &cut);
+        mt_ranges_remove(from, old_size, cut_site, &cut);
+        struct cut before = cut;
         bool known = cut.any; /* a mapping that was never recorded (a file, an older one) stays so */
-        mt_ranges_remove((uint64_t)result, new_size, cut_site, &cut);
-        if (known)
-            enter_range(&cut, self, (uint64_t)result, new_size,
-                        mt_site_for(self, mt_python_stack(self, kept), MT_MREMAP));
-        else if (cut.any) {
-            mt_ranges_commit();
-            commit(cut.shard, self, cut.bytes);
+        mt_ranges_remove(to, new_size, cut_site, &cut);
+        if (known) {
+            uint32_t site = mt_site_for(self, mt_python_stack(self, kept), MT_MREMAP);
+            if (mt_stops_are_set() && cut.bytes != before.bytes) /* it also took another's place */
+                mt_stops_look_at_end(self,
+                                     &(struct mt_stop_event){.operation = MT_OP_REALLOCATE,
+                                                             .site = site,
+                                                             .address = to,
+                                                             .size = new_size,
+                                                             .old_address = from,
+                                                             .net_bytes = (int64_t)new_size + cut.bytes},
+                                     (struct mt_ended){to, new_size, true});
+            enter_range(&cut, self, to, new_size, site, from, range_left(from, old_size, to, new_size));
+        } else {
+            leave_range(&cut, self, to, new_size);
         }
     }
     mt_unlock(self, locked);

@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "recorder/header.h"
+#include "recorder/stops.h"
 #include "recorder/thread.h"
 
 /* Resolves the wrapped functions and starts the recorder, at the first call of any hook. */
@@ -38,6 +39,8 @@ static inline struct mt_self *mt_enter(enum mt_operation operation) {
 static inline void mt_leave(struct mt_self *self) {
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     self->image.operation = MT_IDLE;
+    if (mt_stops_is_to_tell(self))
+        mt_stops_tell(self);
 }
 
 /* Whether the thread is inside an event of its own that causes this call. */

@@ -8,27 +8,13 @@
 
 #include "recorder/account.h"
 #include "recorder/gate.h"
+#include "recorder/hooks.h"
 #include "recorder/inner.h"
 #include "recorder/late_python.h"
 #include "recorder/pymem.h"
 #include "recorder/real.h"
 
-#define HOOK __attribute__((visibility("default")))
 #define CALLER __builtin_return_address(0) /* of a hook itself, not of what it calls */
-
-HOOK void *malloc(size_t size);
-HOOK void *calloc(size_t count, size_t size);
-HOOK void *realloc(void *block, size_t size);
-HOOK void *reallocarray(void *block, size_t count, size_t size);
-HOOK void free(void *block);
-HOOK void cfree(void *block);
-HOOK void free_sized(void *block, size_t size);
-HOOK void free_aligned_sized(void *block, size_t alignment, size_t size);
-HOOK int posix_memalign(void **ret, size_t alignment, size_t size);
-HOOK void *aligned_alloc(size_t alignment, size_t size);
-HOOK void *memalign(size_t alignment, size_t size);
-HOOK void *valloc(size_t size);
-HOOK void *pvalloc(size_t size);
 
 /* dlsym() itself may allocate while we look for the real functions: a few bytes from here, never given back. */
 static _Alignas(16) char bootstrap[4096];
@@ -99,9 +85,19 @@ static inline void end_inside(void *block, const void *caller) {
         mt_record_hidden_death(mt_self_pointer, (uint64_t)block);
 }
 
+/* Before a block is given up, also by a call that is not recorded. */
+static inline void forget_words(void *block) {
+    if (__builtin_expect(mt_stops_read_words(), 0)) {
+        struct mt_self *self = mt_self();
+        if (block != NULL && self != NULL && !self->critical && mt_real.malloc_usable_size != NULL)
+            mt_stops_forget_words(self, (uint64_t)block, mt_real.malloc_usable_size(block));
+    }
+}
+
 /* realloc's three ends: moved (or grown in place), failed, freed. */
 static inline void *reallocate(void *old, size_t size, enum mt_allocator allocator, const void *caller) {
     struct mt_self *self = enter_malloc(MT_OP_ALLOCATE, caller);
+    forget_words(old);
     if (self == NULL) {
         end_inside(old, caller);
         return born(NULL, mt_real.realloc(old, size), size, allocator, caller);
@@ -166,6 +162,7 @@ static inline void release(void *block, free_function *real, size_t alignment, s
         mt_record_death(self, (uint64_t)block);
     else
         end_inside(block, caller);
+    forget_words(block);
     real(block, alignment, size);
     if (self != NULL)
         mt_leave(self);

@@ -7,11 +7,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "recorder/elf_module.h"
 #include "recorder/thread.h"
 
-/* Looks for a CPython in a module, or among all (RTLD_DEFAULT), and picks its layout. To be called where the loader may
- * be asked. true when one is there (supported or not: the header says). */
-bool mt_python_find(void *module);
+/* Looks for a CPython in a module, or among all (NULL: where the loader may be asked), and picks its layout. true when
+ * one is there (supported or not: the header says). */
+bool mt_python_find(const struct mt_elf *module);
 
 /* Outside the lock: brings self->frames in line with the thread's frame chain. Returns how many leading entries are
  * what they were at the last event. */

@@ -20,6 +20,7 @@ struct mt_real {
     void *(*memalign)(size_t alignment, size_t size);
     void *(*valloc)(size_t size);
     void *(*pvalloc)(size_t size);
+    size_t (*malloc_usable_size)(void *block);
     void *(*mmap)(void *address, size_t size, int protection, int flags, int fd, off_t offset);
     int (*munmap)(void *address, size_t size);
     void *(*mremap)(void *address, size_t old_size, size_t new_size, int flags, ...);

@@ -103,6 +103,8 @@ struct mt_self *mt_self_register(void) {
         self->pthread = (uint64_t)pthread_self();
         self->critical = 0;
         self->holds_for_fork = 0;
+        self->is_telling = 0;
+        self->stop.fired = 0;
         mt_self_refresh_name(self);
         self->image.state = 1;
     }
@@ -146,8 +148,11 @@ void mt_unlock_after_fork(bool child) {
     struct mt_self *self = mt_self_pointer;
     if (child) {
         memtrace_image.pid = (uint32_t)mt_system_call(SYS_getpid, 0, 0, 0, 0, 0, 0);
-        if (self != NULL)
+        if (self != NULL) {
             self->image.tid = (uint32_t)mt_system_call(SYS_gettid, 0, 0, 0, 0, 0, 0);
+            self->is_telling = 0;
+            self->stop.fired = 0; /* the parent tells of it */
+        }
     }
     if (self != NULL && self->holds_for_fork) {
         self->holds_for_fork = 0;

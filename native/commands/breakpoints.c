@@ -1,0 +1,185 @@
+#include "commands/breakpoints.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "commands/session.h"
+#include "commands/size_words.h"
+#include "output/text.h"
+#include "trace/stops.h"
+
+static void free_strings(struct mt_breakpoint *breakpoint) {
+    free(breakpoint->type_name);
+    free(breakpoint->condition);
+    free(breakpoint->last.text);
+}
+
+static struct mt_error *stop_at_hook(struct mt_call *call, bool on) {
+    const struct mt_host *host = mt_session_debugger(call->session);
+    int32_t status = host && host->stop_at ? host->stop_at(host->context, MT_STOP_HOOK_SYMBOL, on) : -1;
+    if (status == 1)
+        return mt_error_create(MT_ERROR_INTERRUPTED, "interrupted");
+    if (status != 0)
+        return mt_error_create(MT_ERROR_UNSUPPORTED, "the debugger can't stop at the recorder's hook here: choose a "
+                                                     "program first (`file`, `target create`)");
+    return NULL;
+}
+
+/* --- slots ---------------------------------------------------------------------------------------------------------
+ */
+
+/* The last ones first: the first ones may be those of the recorder's own environment. MT_STOPS: all are taken. */
+static unsigned choose_slot(const struct mt_breakpoints *breakpoints) {
+    uint32_t taken = 0;
+    for (size_t i = 0; i < breakpoints->list.length; i++)
+        taken |= UINT32_C(1) << breakpoints->list.data[i].slot;
+    for (unsigned slot = MT_STOPS; slot-- > 0;)
+        if (!(taken & UINT32_C(1) << slot))
+            return slot;
+    return MT_STOPS;
+}
+
+static struct mt_stop stop_of(const struct mt_breakpoint *breakpoint) {
+    switch (breakpoint->kind) {
+    case MT_BREAK_HEAP:
+        return (struct mt_stop){.kind = MT_STOP_HEAP, .argument = breakpoint->argument, .is_over = breakpoint->is_over};
+    case MT_BREAK_ALLOCATION:
+        return (struct mt_stop){.kind = MT_STOP_ALLOCATION, .argument = breakpoint->argument};
+    case MT_BREAK_PEAK:
+        return (struct mt_stop){.kind = MT_STOP_PEAK, .argument = breakpoint->argument};
+    case MT_BREAK_FREE:
+        return (struct mt_stop){.kind = MT_STOP_FREE, .argument = breakpoint->argument};
+    case MT_BREAK_TYPE_COUNT:
+        return (struct mt_stop){.kind = MT_STOP_COUNT, .argument = breakpoint->type, .limit = breakpoint->limit};
+    }
+    return (struct mt_stop){0};
+}
+
+static struct mt_error *write_slot(struct mt_call *call, unsigned slot, const struct mt_stop *stop) {
+    struct mt_target *target;
+    uint64_t image;
+    struct mt_error *error = mt_call_target(call, &target);
+    if (!error)
+        error = mt_stops_find(target, &call->watch, &image);
+    return error ? error : mt_stops_write(target, image, slot, stop);
+}
+
+struct mt_error *mt_breakpoints_write(struct mt_call *call, const struct mt_breakpoint *breakpoint) {
+    struct mt_stop stop = stop_of(breakpoint);
+    return write_slot(call, breakpoint->slot, &stop);
+}
+
+struct mt_error *mt_breakpoints_enter(struct mt_call *call, int32_t pid) {
+    struct mt_breakpoints *breakpoints = mt_session_breakpoints(call->session);
+    struct mt_error *error = NULL;
+    if (breakpoints->is_hooked && breakpoints->list.length == 0) {
+        breakpoints->is_hooked = false;
+        return stop_at_hook(call, false);
+    }
+    if (pid == 0 || breakpoints->pid == pid)
+        return NULL;
+    for (size_t i = 0; i < breakpoints->list.length && !error; i++) {
+        struct mt_breakpoint *breakpoint = &breakpoints->list.data[i];
+        breakpoint->is_over = false;
+        if (breakpoint->pid == 0 || breakpoint->pid == pid)
+            error = mt_breakpoints_write(call, breakpoint);
+    }
+    if (!error)
+        breakpoints->pid = pid;
+    return error;
+}
+
+/* --- the list ------------------------------------------------------------------------------------------------------
+ */
+
+static struct mt_error *enter_list(struct mt_call *call, struct mt_breakpoint *breakpoint, bool is_live) {
+    struct mt_breakpoints *breakpoints = mt_session_breakpoints(call->session);
+    breakpoint->slot = choose_slot(breakpoints);
+    if (breakpoint->slot == MT_STOPS)
+        return mt_error_create(MT_ERROR_UNSUPPORTED,
+                               "there are %d memory breakpoints already: `memtrace break delete N`", MT_STOPS);
+    if (!mt_vector_reserve(&breakpoints->list, breakpoints->list.length + 1))
+        return &mt_error_no_memory;
+    struct mt_error *error = stop_at_hook(call, true);
+    if (!error && is_live)
+        error = mt_breakpoints_write(call, breakpoint);
+    if (error)
+        return error;
+    breakpoints->is_hooked = true;
+    breakpoint->number = ++breakpoints->last_number;
+    breakpoints->list.data[breakpoints->list.length++] = *breakpoint;
+    return NULL;
+}
+
+struct mt_error *mt_breakpoints_add(struct mt_call *call, struct mt_breakpoint breakpoint, bool is_live,
+                                    const struct mt_breakpoint **ret) {
+    struct mt_breakpoints *breakpoints = mt_session_breakpoints(call->session);
+    struct mt_error *error = enter_list(call, &breakpoint, is_live);
+    if (error)
+        free_strings(&breakpoint);
+    else
+        *ret = &breakpoints->list.data[breakpoints->list.length - 1];
+    return error;
+}
+
+struct mt_error *mt_breakpoints_remove(struct mt_call *call, size_t index) {
+    static const struct mt_stop none = {0};
+    struct mt_breakpoints *breakpoints = mt_session_breakpoints(call->session);
+    struct mt_breakpoint *breakpoint = &breakpoints->list.data[index];
+    struct mt_host_description description;
+    struct mt_error *error = mt_session_describe(call->session, &description);
+    if (!error && description.pid != 0 && description.pid == breakpoints->pid && !description.running)
+        error = write_slot(call, breakpoint->slot, &none);
+    if (error)
+        return error;
+    free_strings(breakpoint);
+    memmove(breakpoint, breakpoint + 1, (--breakpoints->list.length - index) * sizeof *breakpoint);
+    return NULL;
+}
+
+bool mt_breakpoints_find(const struct mt_breakpoints *breakpoints, uint32_t number, size_t *ret_index) {
+    for (size_t i = 0; i < breakpoints->list.length; i++) {
+        if (breakpoints->list.data[i].number != number)
+            continue;
+        *ret_index = i;
+        return true;
+    }
+    return false;
+}
+
+void mt_breakpoints_deinit(struct mt_breakpoints *breakpoints) {
+    for (size_t i = 0; i < breakpoints->list.length; i++)
+        free_strings(&breakpoints->list.data[i]);
+    mt_vector_deinit(&breakpoints->list);
+}
+
+void mt_breakpoint_append(struct mt_strbuf *out, const struct mt_breakpoint *breakpoint) {
+    switch (breakpoint->kind) {
+    case MT_BREAK_HEAP:
+        mt_strbuf_append(out, "heap over ");
+        mt_size_append(out, breakpoint->argument);
+        break;
+    case MT_BREAK_ALLOCATION:
+        mt_strbuf_append(out, "one allocation of ");
+        mt_size_append(out, breakpoint->argument);
+        mt_strbuf_append(out, " or more");
+        break;
+    case MT_BREAK_PEAK:
+        mt_strbuf_append(out, "a new peak");
+        if (breakpoint->argument == 0)
+            break;
+        mt_strbuf_append(out, " above ");
+        mt_size_append(out, breakpoint->argument);
+        break;
+    case MT_BREAK_FREE:
+        mt_strbuf_append(out, "the end of the block of ");
+        mt_text_count(out, breakpoint->size);
+        mt_strbuf_printf(out, " byte%s at 0x%" PRIx64, breakpoint->size == 1 ? "" : "s", breakpoint->argument);
+        break;
+    case MT_BREAK_TYPE_COUNT:
+        mt_text_count(out, breakpoint->argument);
+        mt_strbuf_printf(out, " instances of %s", breakpoint->type_name);
+        break;
+    }
+}
