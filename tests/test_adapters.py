@@ -5,9 +5,9 @@ import subprocess
 
 import pytest
 
-from console import Console
-from doors import GDB_ADAPTER, LLDB, LLDB_ADAPTER, gdb, lldb
-from surroundings import PROGRAMS, ROOT, TIMEOUT, clean_environment
+from consoles import open_console
+from doors import gdb, lldb
+from surroundings import PROGRAMS, ROOT, clean_environment
 
 
 @pytest.fixture(scope="module")
@@ -69,17 +69,7 @@ def test_reads(debugger, stub):
 
 @pytest.fixture(params=["gdb", "lldb"])
 def console(request, stub):
-    if request.param == "gdb":
-        quiet = ["-iex", "set debuginfod enabled off", "-iex", "set style enabled off", "-iex", "set pagination off"]
-        command = ["gdb", "-nx", "-q", *quiet, "-ex", f"source {GDB_ADAPTER}"]
-        opened = Console(command, stub)
-    else:
-        opened = Console([LLDB, "-x", "-X", "-o", f"command script import {LLDB_ADAPTER}"], stub)
-    opened.prompt = rf"\({request.param}\) "
-    opened.expect(opened.prompt, TIMEOUT)
-    if request.param == "lldb":
-        opened.expect("memtrace_lldb.py")
-        opened.expect(opened.prompt)
+    opened = open_console(request.param, environment=stub)
     yield opened
     opened.close()
 
@@ -107,3 +97,19 @@ def test_empty_line_does_not_repeat(console):
     console.send("\n")
     after = console.expect(console.prompt)
     assert "call" not in after
+
+
+def test_progress_is_for_people(console):
+    """Not for what captures a command or reads it through a pipe."""
+    console.send("memtrace tick\n")
+    assert "ticking" in console.expect("ticked")
+    console.expect(console.prompt)
+    if console.prompt.startswith(r"\(gdb"):
+        captured = ["pipe memtrace tick | cat", 'python print(gdb.execute("memtrace tick", to_string=True))']
+    else:
+        run = "lldb.debugger.GetCommandInterpreter().HandleCommand('memtrace tick', r)"
+        captured = [f"script r = lldb.SBCommandReturnObject(); {run}; print(r.GetOutput())"]
+    for line in captured:
+        console.send(line + "\n")
+        assert "ticking" not in console.expect("ticked\r?\n")
+        console.expect(console.prompt)

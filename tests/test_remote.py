@@ -7,8 +7,8 @@ import os
 
 import pytest
 
-from console import Console
-from doors import DOORS, GDB_ADAPTER, Target, facts, gdb
+from consoles import open_console
+from doors import DOORS, Target, facts, gdb
 from interpreters import EVERYWHERE
 from stubs import COMMANDS, CONNECT, PAIRS, free_port, is_listening, server
 from surroundings import PROGRAMS, TIMEOUT, clean_environment, running, wait_until, wait_until_asleep
@@ -112,28 +112,24 @@ def test_ctrl_c_ends_a_long_read(python):
     """What was read is kept, nothing is concluded from what was not, and the estimate is told before."""
     with running([python, PROGRAM, "20000"]) as process:
         expected = facts(DOORS["memtrace"](Target(pid=process.pid), ["types --json"])[0])
-        quiet = ["-iex", "set debuginfod enabled off", "-iex", "set style enabled off", "-iex", "set pagination off"]
-        console = Console(["gdb", "-nx", "-q", *quiet, "-iex", f"source {GDB_ADAPTER}"], clean_environment())
+        console = open_console("gdb")
         try:
-            console.expect(PROMPT)
             # Through a pipe gdb reads a megabyte a second.
             console.send(f"target remote | gdbserver --once - --attach {process.pid}\n")
-            console.expect(PROMPT, TIMEOUT)
+            console.expect(console.prompt, TIMEOUT)
             console.send("memtrace types --json\n")
             console.expect(r"reading \d+ MB from the remote stub, about \d+ s; Ctrl-C ends it", TIMEOUT)
             console.expect(r"\d+ of \d+ MB read from the remote stub, about \d+ s more", TIMEOUT)
             console.send("\x03")
-            said = console.expect(PROMPT)
+            said = console.expect(console.prompt)
             assert "memtrace types: interrupted" in said or '"message":"interrupted"' in said
             assert "Traceback" not in said
             console.send("memtrace types --json\n")
             console.expect(r"memtrace types --json")
-            said = console.expect(PROMPT, TIMEOUT)
+            said = console.expect(console.prompt, TIMEOUT)
         finally:
             console.close()
     answer = json.loads(said[said.index('{"schema"') : said.rindex("}") + 1])
     del answer["target"], answer["warnings"]
     assert answer == expected
 
-
-PROMPT = r"\(gdb\) "

@@ -52,6 +52,10 @@ extern const struct mt_command mt_summary_command;
 extern const struct mt_command mt_break_command;
 extern const struct mt_command mt_break_list_command;
 extern const struct mt_command mt_break_delete_command;
+extern const struct mt_command mt_next_command;
+extern const struct mt_command mt_finish_command;
+extern const struct mt_command mt_lines_command;
+extern const struct mt_command mt_lines_stop_command;
 extern const struct mt_command mt_set_command;
 extern const struct mt_command mt_show_command;
 extern const struct mt_command mt_help_command;
@@ -76,6 +80,7 @@ struct mt_call {
     const char *argument; /* "" when there is none */
     struct mt_emitter emitter;
     struct mt_watch watch;
+    bool resumes;            /* the answer is what the process does next: it is to run */
     struct mt_json warnings; /* strings of a JSON array; see mt_call_warn */
     struct mt_strbuf warnings_text;
 };
@@ -97,6 +102,8 @@ void mt_call_warn(struct mt_call *call, const char *format, ...) __attribute__((
  * recording. */
 struct mt_block_gaps;
 void mt_call_warn_image(struct mt_call *call, const struct mt_image *image, const struct mt_block_gaps *gaps);
+/* Says that the recording began in the middle of the process's life, if it did. */
+void mt_call_warn_attached(struct mt_call *call, const struct mt_image *image);
 /* A hint what to try next: only for people, and once a session for each command. */
 void mt_call_hint(struct mt_call *call, const char *hint);
 

@@ -46,7 +46,13 @@ enum mt_recording {
  * more than the header's, so that at every instant a mark is either still to come or there (0: whichever is next); for
  * STOP the same when a mark is to be set first, else 0. MARK: nothing can have happened between the stop at which it
  * was written and the event that obeys it, so the mark shows the moment of the stop. */
-enum mt_request { MT_REQUEST_NONE = 0, MT_REQUEST_START = 1, MT_REQUEST_STOP = 2, MT_REQUEST_MARK = 3 };
+enum mt_request {
+    MT_REQUEST_NONE = 0,
+    MT_REQUEST_START = 1,
+    MT_REQUEST_STOP = 2,
+    MT_REQUEST_MARK = 3,
+    MT_REQUEST_PYTHON = 4, /* look at struct mt_python_stops; the recorder does so after any other request too */
+};
 
 /* Stops: conditions on memory at which the recorder calls memtrace_stop_hook, after the event that met one of them and
  * with its lock released. A debugger has a breakpoint there. It writes slots of `stops` (kind last) and then
@@ -321,7 +327,8 @@ struct mt_image_header {
     uint32_t request_argument;
     uint32_t stops_state; /* sum of enum mt_stops_state */
     uint32_t stop_action; /* enum mt_stop_action */
-    uint64_t stop_reserved[5];
+    uint64_t stop_reserved[4];
+    uint64_t python_stops; /* address of struct mt_python_stops (python_stops.h); 0: this recorder has none */
     uint64_t attached; /* CLOCK_REALTIME ns when the recorder was last attached to the running process; 0: never */
     uint32_t hooked;   /* enum mt_hooked */
     uint32_t reserved;

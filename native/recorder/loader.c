@@ -43,8 +43,8 @@ bool mt_loader_is_of_start(void) {
 
 /* The loader has no function that takes its lock for others. But it holds it while it resolves an indirect function
  * for dlsym(). */
-static void (*locked_task)(void *context);
-static void *locked_context;
+static void (*volatile locked_task)(void *context); /* volatile: the compiler does not see the loader's call */
+static void *volatile locked_context;
 
 static void nothing(void) {}
 
@@ -61,6 +61,8 @@ __attribute__((visibility("default"), ifunc("resolve_indirectly"))) void memtrac
 bool mt_loader_do_locked(void (*task)(void *context), void *context) {
     locked_context = context;
     locked_task = task;
-    dlsym(RTLD_DEFAULT, "memtrace_under_loader_lock");
-    return locked_task == NULL;
+    (void)dlsym(RTLD_DEFAULT, "memtrace_under_loader_lock");
+    bool is_done = locked_task == NULL;
+    locked_task = NULL;
+    return is_done;
 }

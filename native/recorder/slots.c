@@ -21,9 +21,9 @@ struct wrapped {
 };
 
 #define WRAPPED(name)                                                                                                  \
-    { #name, (void *)name, (void **)&mt_real.name, false }
+    { #name, (void *)(name), (void **)&mt_real.name, false }
 #define ALIAS(name, of)                                                                                                \
-    { #name, (void *)name, (void **)&mt_real.of, true }
+    { #name, (void *)(name), (void **)&mt_real.of, true }
 static const struct wrapped wrapped[] = {
     WRAPPED(malloc),
     WRAPPED(calloc),

@@ -33,7 +33,7 @@ struct mt_target_info {
     enum mt_target_kind kind;
     pid_t pid;              /* 0: unknown */
     const char *core;       /* path; NULL unless a core */
-    const char *executable; /* path; NULL: unknown */
+    const char *executable; /* path in the process's own world; NULL: unknown */
     int signal;             /* signal that ended a core's process; 0: none */
     double stopped_seconds; /* for a process that we stopped ourselves: how long, as of the last read; else 0 */
     uint64_t missing_bytes; /* that a core's header promises and the file does not have: it was cut short */

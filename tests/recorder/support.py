@@ -58,6 +58,11 @@ def recorded_environment(level="objects", start=True, preload=(), **more):
     )
 
 
+def attached_environment(**more):
+    """For this folder's programs: they attach the recorder themselves where they begin to record."""
+    return plain_environment(ATTACH_RECORDER=str(RECORDER), **more)
+
+
 class Python:
     """An interpreter: of this machine, or of another Debian suite's root (`inside`: the command that leads there).
     `variables`: what it is always to have in its environment."""
