@@ -12,7 +12,7 @@ static const struct mt_command *const commands[] = {
     &mt_summary_command,   &mt_record_command,  &mt_record_stop_command, &mt_status_command,    &mt_peak_command,
     &mt_live_command,      &mt_mark_command,    &mt_diff_command,        &mt_born_command,      &mt_types_command,
     &mt_instances_command, &mt_object_command,  &mt_holds_command,       &mt_who_holds_command, &mt_path_command,
-    &mt_caches_command,    &mt_threads_command, &mt_audit_command,       &mt_help_command,
+    &mt_caches_command,    &mt_threads_command, &mt_audit_command,       &mt_core_command,      &mt_help_command,
 };
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
 

@@ -11,6 +11,7 @@
 #include "recorder/gate.h"
 #include "recorder/inner.h"
 #include "recorder/late_python.h"
+#include "recorder/limit.h"
 #include "recorder/loader.h"
 #include "recorder/marks.h"
 #include "recorder/memory.h"
@@ -172,6 +173,7 @@ void mt_start_up(void) {
             else
                 mt_late_python_init();
             memtrace_image.level = wishes.level;
+            mt_limit_init();
             if (wishes.start)
                 start_recording(wishes.level);
         }
