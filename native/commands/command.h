@@ -48,6 +48,7 @@ extern const struct mt_command mt_caches_command;
 extern const struct mt_command mt_path_command;
 extern const struct mt_command mt_threads_command;
 extern const struct mt_command mt_audit_command;
+extern const struct mt_command mt_core_command;
 extern const struct mt_command mt_summary_command;
 extern const struct mt_command mt_break_command;
 extern const struct mt_command mt_break_list_command;

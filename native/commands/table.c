@@ -30,6 +30,7 @@ static const struct mt_command *const commands[] = {
     &mt_caches_command,
     &mt_threads_command,
     &mt_audit_command,
+    &mt_core_command,
     &mt_break_command,
     &mt_break_list_command,
     &mt_break_delete_command,

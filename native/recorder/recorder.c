@@ -12,6 +12,7 @@
 #include "recorder/gate.h"
 #include "recorder/inner.h"
 #include "recorder/late_python.h"
+#include "recorder/limit.h"
 #include "recorder/loader.h"
 #include "recorder/marks.h"
 #include "recorder/memory.h"
@@ -211,6 +212,7 @@ void mt_start_up(void) {
         } else {
             mt_recorder_prepare();
             memtrace_image.level = wishes.level;
+            mt_limit_init();
             memtrace_stop_hook(NULL); /* a debugger that waits there writes its stops, before anything is recorded */
             if (wishes.start)
                 mt_recorder_start(wishes.level);
