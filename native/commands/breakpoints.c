@@ -188,7 +188,8 @@ static struct mt_error *enter_list(struct mt_call *call, struct mt_breakpoint *b
     breakpoint->slot = choose_slot(breakpoints, is_python);
     if (breakpoint->slot == MT_STOPS)
         return mt_error_create(MT_ERROR_UNSUPPORTED,
-                               "there are %d memory breakpoints already: `memtrace break delete N`", MT_LIMIT_SLOT);
+                               "there are %d memory breakpoints already: `memtrace break delete N`",
+                               is_python ? MT_PYTHON_BREAKPOINTS : MT_LIMIT_SLOT);
     if (!mt_vector_reserve(&breakpoints->list, breakpoints->list.length + 1))
         return &mt_error_no_memory;
     struct mt_error *error = stop_at_hook(call, true); /* of Python's lines too: it tells that a recorder is there */

@@ -346,7 +346,7 @@ struct mt_image_header {
     uint64_t stop_reserved[3];
     uint64_t python_stops; /* address of struct mt_python_stops (python_stops.h); 0: this recorder has none */
     uint64_t attached;     /* CLOCK_REALTIME ns when the recorder was last attached to the running process; 0: never */
-    uint64_t stop_hook; /* address of memtrace_stop_hook */
+    uint64_t stop_hook;    /* address of memtrace_stop_hook */
     /* clocks */
     uint64_t start_realtime;  /* CLOCK_REALTIME ns when recording began */
     uint64_t start_monotonic; /* CLOCK_MONOTONIC ns at the same moment */
