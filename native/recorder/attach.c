@@ -14,6 +14,7 @@
 #include "recorder/real.h"
 #include "recorder/recorder.h"
 #include "recorder/slots.h"
+#include "recorder/stops.h"
 
 #define PATIENCE 2000000000u /* ns */
 
@@ -131,6 +132,8 @@ uint32_t memtrace_detach(void) {
         mt_pymem_unwrap();
         mt_loader_do_locked(unhook, NULL);
         memtrace_image.hooked = MT_HOOKED_OUT;
+        if (self != NULL)
+            mt_stops_forget_words(self, 0, UINT64_MAX); /* whose end nobody tells us from now on */
     }
     return MT_DETACH_DONE;
 }

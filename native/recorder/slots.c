@@ -53,6 +53,7 @@ bool mt_slots_find_real(void) {
     for (size_t i = 0; i < WRAPPED_COUNT; i++)
         if (!wrapped[i].is_alias)
             *wrapped[i].real = mt_elf_symbol(NULL, wrapped[i].name);
+    mt_real.malloc_usable_size = (size_t(*)(void *))mt_elf_symbol(NULL, "malloc_usable_size");
     return mt_real.malloc != NULL && mt_real.calloc != NULL && mt_real.realloc != NULL && mt_real.free != NULL &&
            mt_real.mmap != NULL && mt_real.munmap != NULL;
 }
