@@ -1,7 +1,6 @@
 """Breakpoints of the library's own, which the user does not see: where they are, and what is told when one stops."""
 
 import gdb
-import memtrace_door as door
 import memtrace_gdb_threads as threads
 
 

@@ -147,7 +147,7 @@ class LldbHost(
 
     def evaluate(self, expression):
         # Registers and variables by look-up: lldb maps memory into the process for anything that it must compile.
-        frame = self._process.GetSelectedThread().GetSelectedFrame()
+        frame = self.judged_frame or self._process.GetSelectedThread().GetSelectedFrame()
         if expression.startswith("$"):
             value = frame.FindRegister(expression[1:])
         else:

@@ -142,7 +142,8 @@ MT_EXPORT const struct mt_answer *mt_session_reached(struct mt_session *session,
 #define MT_ANSWER_GO_ON 2
 /* Of mt_session_run: the process is to run; what there is to tell comes from mt_session_reached. */
 #define MT_ANSWER_RESUME 3
-/* 0: answered (2, 3: see above); 1: an error, whose text is one line without a trailing newline (or, with --json, one JSON object). */
+/* 0: answered (2, 3: see above); 1: an error, whose text is one line without a trailing newline (or, with --json, one
+ * JSON object). */
 MT_EXPORT int32_t mt_answer_status(const struct mt_answer *answer);
 /* Whole text, ends with a newline when it is an answer. */
 MT_EXPORT const char *mt_answer_text(const struct mt_answer *answer);

@@ -4,6 +4,7 @@ every minor version of CPython."""
 import json
 import os
 import re
+import time
 
 import pytest
 
@@ -199,14 +200,14 @@ def test_without_a_recording_there_is_nothing_to_wait_for(debugger, python):
 REFUSALS = {
     "--heap": "--heap needs a value: --heap SIZE",
     "--heap lots": "--heap takes a size (300M, 300Mi, 1.5G, or bytes), not `lots`",
-    "--heap 1M --alloc 1M": "one of --heap, --alloc, --new-peak, --free and --type-count at a time",
+    "--heap 1M --alloc 1M": "one of --heap, --alloc, --new-peak, --free, --type-count, --line and --function at a time",
     "--heap 1M --above 1M": "--above goes with --new-peak",
     "--type-count Order": "--type-count takes a type and how many instances: --type-count Order 1000",
     "--type-count int 1000": "int is built in: its instances hold no reference to it, so nothing tells that there is "
     "one more; only classes can be waited for",
     "--type-count NoSuch 1": "no class is called `NoSuch`: `memtrace types` lists them",
     "--free 0x10": "0x10 is in no live block that was recorded",
-    "--temporary": "one of --heap, --alloc, --new-peak, --free and --type-count at a time",
+    "--temporary": "one of --heap, --alloc, --new-peak, --free, --type-count, --line and --function at a time",
     "delete 7": "there is no memory breakpoint `7`: `memtrace break list`",
 }
 
@@ -217,3 +218,58 @@ def test_what_can_not_be_waited_for_is_said(python):
     _, errors = run_debugger("gdb", script, program)
     problems = [line.partition(": ")[2] for line in errors.splitlines() if line.startswith("memtrace break")]
     assert problems == list(REFUSALS.values())
+
+
+ALLOCATING = """
+import time
+print("ready", flush=True)
+while True:
+    bytearray(1_000_000)
+    time.sleep(0.01)
+"""
+
+
+@pytest.mark.parametrize("end", ["detach", "quit"])
+def test_what_gdb_lets_go_of_pays_no_more(end, python):
+    def slots(process):
+        """Of the image: how many wait for something, and whether the recorder looks at them."""
+        words = ["p memtrace_image.stops_state", "p memtrace_image.stops"]
+        result = gdb(words, ["-p", process.pid])
+        state, stops = re.findall(r"^\$\d+ = (.*)$", result.stdout, re.M)
+        return int(state), len(re.findall("kind = [^0]", stops))
+
+    command = [python, "-c", ALLOCATING]
+    with running(command, bare_environment(LD_PRELOAD=str(RECORDER))) as process:
+        script = [f"attach {process.pid}", "memtrace break --heap 1G", "memtrace break --alloc 1M", "continue"]
+        output, errors = run_debugger("gdb", [*script, end])
+        assert output.count("1,000,001 bytes allocated at") == 1, output + errors
+        time.sleep(0.1)  # some events
+        assert slots(process) == (0, 0)
+
+
+THREADS = """
+import threading
+
+def work(number):
+    for _ in range(40):
+        bytearray(100_000 + number)
+
+threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+"""
+
+
+@both
+def test_the_thread_is_the_one_that_did_it(debugger, tmp_path, python):
+    program = tmp_path / "threads.py"
+    program.write_text(THREADS)
+    wanted = "*(unsigned long *)($rdi + 24) == 100003 + 1"  # by the fourth thread alone
+    script = ["memtrace record", f"memtrace break --alloc 100000 --if {wanted}", "run", *["continue"] * 9]
+    script += ["memtrace break list --json", "memtrace status --json"]
+    output, errors = run_debugger(debugger, script, with_arguments(debugger, python, program))
+    sentences = told(output)
+    assert len(sentences) == 10 and len({re.sub("0x\\w+", "", sentence) for sentence in sentences}) == 1, output + errors
+    listed, status = objects_in(output)
+    assert listed["rows"][0]["hits"] == 10
+    assert listed["rows"][0]["last"]["tid"] != status["target"]["pid"] and status["in_flight"] <= 3

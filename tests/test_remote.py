@@ -8,10 +8,10 @@ import os
 import pytest
 
 from consoles import open_console
-from doors import DOORS, Target, facts
+from doors import DOORS, Target, facts, gdb
 from interpreters import EVERYWHERE
 from stubs import COMMANDS, CONNECT, PAIRS, free_port, is_listening, server
-from surroundings import PROGRAMS, TIMEOUT, running, wait_until, wait_until_asleep
+from surroundings import PROGRAMS, TIMEOUT, clean_environment, running, wait_until, wait_until_asleep
 
 PROGRAM = PROGRAMS / "held_here_and_there.py"
 # One of each way in which CPython's state is found and laid out.
@@ -56,6 +56,34 @@ def test_same_answers(interpreter):
                 assert facts(answer) == known, (debugger, stub, command)
                 assert answer.json()["target"]["kind"] == "remote"
                 assert answer.json()["warnings"] == []
+
+
+SEARCHED = ("dict", "tuple", "function", "cell", "float", "method", "Slots", "deque", "Node", "list")
+SEARCHED_ON = [one for one in INTERPRETERS if one.minor in (11, 14)]
+
+
+@pytest.mark.parametrize("interpreter", SEARCHED_ON, ids=str, indirect=True)
+def test_the_stub_searches(interpreter, tmp_path):
+    """Who holds an object is found by a search, without the heap being read, and as the whole graph has it."""
+    with running([*interpreter.inside, interpreter.path, PROGRAM]) as process:
+        local = Target(pid=process.pid)
+        found = DOORS["memtrace"](local, [f"instances --json --limit 1 {kind}" for kind in SEARCHED])
+        asked = [f"who-holds --json {answer.json()['rows'][0]['address']}" for answer in found]
+        expected = [facts(answer) for answer in DOORS["memtrace"](local, asked)]
+        asked.append("types --json")  # reads all
+        (tmp_path / "asked").write_text("\n".join(asked))
+        environment = clean_environment(MEMTRACE_ASKED=str(tmp_path / "asked"))
+        with server("gdbserver", process.pid) as address:
+            script = [f"target remote {address}", f"source {PROGRAMS / 'ask_apart.py'}"]
+            result = gdb(script, environment=environment)
+    told = [json.loads(line) for line in result.stdout.splitlines() if line.startswith('{"read"')]
+    assert len(told) == len(asked), result.stdout + result.stderr
+    *answers, whole = told
+    for command, answer, known in zip(asked, answers, expected):
+        del answer["answer"]["target"], answer["answer"]["warnings"]
+        assert answer["answer"] == known, command
+    searched = [answer for answer in answers if answer["read"] < 0.75 * whole["read"]]
+    assert len(searched) >= 5, [answer["read"] for answer in told]
 
 
 @pytest.mark.parametrize("debugger, stub", PAIRS)

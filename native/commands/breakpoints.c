@@ -130,14 +130,30 @@ struct mt_error *mt_breakpoints_enter(struct mt_call *call, int32_t pid) {
     return error;
 }
 
+static struct mt_error *clear_python_slots(struct mt_call *call, struct mt_target *target) {
+    struct mt_python_stops_view view;
+    struct mt_error *error = mt_python_stops_open(target, &call->watch, &view);
+    if (error)
+        return error;
+    memset(view.stops.stops, 0, sizeof view.stops.stops);
+    view.stops.step = MT_PYTHON_STEP_NONE;
+    return mt_python_stops_ask(&view);
+}
+
 static struct mt_error *clear_slots(struct mt_call *call, struct mt_target *target) {
     static const struct mt_stop none = {0};
     struct mt_breakpoints *breakpoints = mt_session_breakpoints(call->session);
+    bool has_python = false;
     uint64_t image;
     struct mt_error *error = mt_stops_find(target, &call->watch, &image);
-    for (size_t i = 0; i < breakpoints->list.length && !error; i++)
-        error = mt_stops_write(target, image, breakpoints->list.data[i].slot, &none);
-    return error;
+    for (size_t i = 0; i < breakpoints->list.length && !error; i++) {
+        const struct mt_breakpoint *breakpoint = &breakpoints->list.data[i];
+        if (mt_breakpoint_is_python(breakpoint))
+            has_python = true;
+        else
+            error = mt_stops_write(target, image, breakpoint->slot, &none);
+    }
+    return !error && has_python ? clear_python_slots(call, target) : error;
 }
 
 struct mt_error *mt_breakpoints_leave(struct mt_call *call, int32_t pid) {

@@ -329,8 +329,8 @@ struct mt_image_header {
     uint32_t stop_action; /* enum mt_stop_action */
     uint64_t stop_reserved[4];
     uint64_t python_stops; /* address of struct mt_python_stops (python_stops.h); 0: this recorder has none */
-    uint64_t attached; /* CLOCK_REALTIME ns when the recorder was last attached to the running process; 0: never */
-    uint32_t hooked;   /* enum mt_hooked */
+    uint64_t attached;     /* CLOCK_REALTIME ns when the recorder was last attached to the running process; 0: never */
+    uint32_t hooked;       /* enum mt_hooked */
     uint32_t reserved;
     uint64_t stop_hook; /* address of memtrace_stop_hook */
     /* clocks */
