@@ -84,8 +84,8 @@ static inline struct mt_ended block_ended(uint64_t address, uint64_t size) {
 }
 
 /* Closes an event with the net change of all it touched. */
-static inline void commit(struct mt_shard *shard, struct mt_self *self, struct mt_stop_event event,
-                          struct mt_ended ended) {
+static inline __attribute__((always_inline)) void commit(struct mt_shard *shard, struct mt_self *self,
+                                                         struct mt_stop_event event, struct mt_ended ended) {
     shard->events++;
     if (__builtin_expect((shard->events & (CLOCK_EVERY - 1)) == 0, 0))
         sample_clock(self);
@@ -93,7 +93,15 @@ static inline void commit(struct mt_shard *shard, struct mt_self *self, struct m
     if (__builtin_expect(mt_window_counts, 0))
         mt_window_note(shard, self, event.net_bytes);
     if (mt_stops_are_set() && mt_stops_may_fire(event.site, event.size, ended))
-        mt_stops_look(self, &event, ended);
+        /* Written out, so that the compiler makes these structures in memory here alone. */
+        mt_stops_look(self,
+                      (struct mt_stop_event){.operation = event.operation,
+                                             .site = event.site,
+                                             .address = event.address,
+                                             .size = event.size,
+                                             .old_address = event.old_address,
+                                             .net_bytes = event.net_bytes},
+                      (struct mt_ended){ended.start, ended.size, ended.is_range});
     if (shard->live_bytes >= shard->peak_bytes) {
         shard->peak_bytes = shard->live_bytes;
         shard->peak_event = shard->events;
@@ -110,8 +118,8 @@ static inline int64_t end_missed(struct mt_shard *shard, uint32_t site, uint64_t
 }
 
 /* Enters a block into the shadow or the table. *ret_missed: the bytes of a block that ended by it, negative. */
-static inline bool enter(struct mt_shard *shard, uint64_t address, uint64_t size, uint32_t site, bool dense,
-                         int64_t *ret_missed) {
+static inline __attribute__((always_inline)) bool enter(struct mt_shard *shard, uint64_t address, uint64_t size,
+                                                        uint32_t site, bool dense, int64_t *ret_missed) {
     *ret_missed = 0;
     if (dense && mt_shadow_fits(address, size, site)) {
         bool ok;
@@ -153,8 +161,8 @@ static bool find(uint64_t address, struct mt_block *ret, bool *ret_dense) {
 }
 
 /* The lock is held. */
-static inline void record_birth(struct mt_self *self, uint32_t stack, uint64_t address, uint64_t size,
-                                enum mt_allocator allocator, bool dense) {
+static inline __attribute__((always_inline)) void record_birth(struct mt_self *self, uint32_t stack, uint64_t address,
+                                                               uint64_t size, enum mt_allocator allocator, bool dense) {
     struct mt_shard *shard = mt_shard();
     uint32_t site = mt_site_for(self, stack, allocator);
     int64_t missed;
@@ -195,7 +203,7 @@ void mt_record_guest_birth(struct mt_self *self, uint64_t address, uint64_t size
 }
 
 /* A block that is in no table any more ends: an event of its own. */
-static inline void end_block(struct mt_self *self, struct mt_block block) {
+static inline __attribute__((always_inline)) void end_block(struct mt_self *self, struct mt_block block) {
     struct mt_shard *shard = mt_shard();
     change_site(shard, block.site, -(int64_t)block.size, -1);
     commit(
@@ -210,7 +218,7 @@ static inline struct mt_block moving_block(const struct mt_thread *thread) {
     return (struct mt_block){thread->address, thread->size, thread->site};
 }
 
-static inline bool record_death(struct mt_self *self, uint64_t address) {
+static inline __attribute__((always_inline)) bool record_death(struct mt_self *self, uint64_t address) {
     struct mt_block block;
     if (!leave(address, &block))
         return false;

@@ -38,8 +38,11 @@ static int64_t word_of(const struct mt_stop *slot) {
     return *(const volatile int64_t *)slot->argument;
 }
 
-bool mt_stops_word_reached(void) {
-    for (unsigned i = 0; i < MT_STOPS; i++) {
+bool mt_stops_more_may_fire(uint64_t ended_start, uint64_t ended_size) {
+    const struct mt_stop_bounds *bounds = &mt_stop_bounds;
+    if (ended_size != 0 && ended_start <= bounds->last && ended_start + ended_size > bounds->first)
+        return true;
+    for (unsigned i = 0; i < MT_STOPS && bounds->words != 0; i++) {
         const struct mt_stop *slot = &memtrace_image.stops[i];
         if (slot->kind == MT_STOP_COUNT && word_of(slot) >= slot->limit)
             return true;
@@ -56,7 +59,8 @@ static void watch_address(struct mt_stop_bounds *bounds, uint64_t first, uint64_
 
 /* What is to be noticed from now on; `peak`: the maximum so far. False: nothing. */
 static bool find_bounds(int64_t live, int64_t peak) {
-    struct mt_stop_bounds bounds = {.low = INT64_MIN, .high = INT64_MAX, .size = UINT64_MAX, .first = UINT64_MAX};
+    struct mt_stop_bounds bounds = {.size = UINT64_MAX, .first = UINT64_MAX};
+    int64_t low = INT64_MIN, high = INT64_MAX;
     bool any = false;
     for (unsigned i = 0; i < MT_STOPS; i++) {
         const struct mt_stop *slot = &memtrace_image.stops[i];
@@ -64,16 +68,16 @@ static bool find_bounds(int64_t live, int64_t peak) {
         switch (slot->kind) {
         case MT_STOP_HEAP:
             if (slot->is_over)
-                bounds.low = most(bounds.low, least(bytes_of(slot), INT64_MAX - 1) + 1);
+                low = most(low, least(bytes_of(slot), INT64_MAX - 1) + 1);
             else
-                bounds.high = least(bounds.high, bytes_of(slot));
+                high = least(high, bytes_of(slot));
             break;
         case MT_STOP_PEAK:
             if (slot->is_over) { /* the next fall must be seen, from wherever the climb ends */
-                bounds.low = most(bounds.low, live);
-                bounds.high = least(bounds.high, live);
+                low = most(low, live);
+                high = least(high, live);
             } else {
-                bounds.high = least(bounds.high, most(bytes_of(slot), peak));
+                high = least(high, most(bytes_of(slot), peak));
             }
             break;
         case MT_STOP_ALLOCATION:
@@ -91,6 +95,9 @@ static bool find_bounds(int64_t live, int64_t peak) {
             break;
         }
     }
+    bounds.low = low; /* both sides of `live`, so low <= high */
+    bounds.span = (uint64_t)high - (uint64_t)low;
+    bounds.more = bounds.words != 0 || bounds.first <= bounds.last;
     mt_stop_bounds = bounds;
     return any;
 }
@@ -155,15 +162,15 @@ void mt_stops_look_at_end(struct mt_self *self, const struct mt_stop_event *even
     note(self, event, fired);
 }
 
-void mt_stops_look(struct mt_self *self, const struct mt_stop_event *event, struct mt_ended ended) {
+void mt_stops_look(struct mt_self *self, struct mt_stop_event event, struct mt_ended ended) {
     int64_t live = mt_shard()->live_bytes, peak = mt_shard()->peak_bytes;
     /* Taken back first: what a debugger changes from here on is looked at once more, at the next event. */
     __atomic_store_n(&memtrace_image.stops_state, MT_STOPS_ACTIVE, __ATOMIC_SEQ_CST);
-    mt_stops_look_at_end(self, event, ended);
+    mt_stops_look_at_end(self, &event, ended);
     uint32_t fired = 0;
     for (unsigned i = 0; i < MT_STOPS; i++)
-        fired |= (uint32_t)is_met(&memtrace_image.stops[i], event, live, peak) << i;
-    note(self, event, fired);
+        fired |= (uint32_t)is_met(&memtrace_image.stops[i], &event, live, peak) << i;
+    note(self, &event, fired);
     if (!find_bounds(live, most(peak, live))) {
         uint32_t active = MT_STOPS_ACTIVE;
         __atomic_compare_exchange_n(&memtrace_image.stops_state, &active, 0, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);

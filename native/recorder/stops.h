@@ -25,16 +25,20 @@ struct mt_ended {
 
 /* Outside of these some condition may have changed. Valid while `stops_state` is MT_STOPS_ACTIVE. */
 struct mt_stop_bounds {
-    int64_t low, high;    /* live bytes: both inclusive */
+    int64_t low;          /* of live bytes */
+    uint64_t span;        /* live bytes up to low + span */
     uint64_t size;        /* of an allocation: from here on */
-    uint64_t first, last; /* addresses whose end matters */
+    uint64_t first, last; /* addresses whose end matters; first > last: none */
     uint32_t words;       /* there are words to be read */
-};
+    uint32_t more;        /* there are such addresses, or words */
+} __attribute__((aligned(64)));
 extern struct mt_stop_bounds mt_stop_bounds;
 
-bool mt_stops_word_reached(void);
-/* Under the lock; `event` without `fired`, `thread` and `live_bytes`, which the shard has. */
-void mt_stops_look(struct mt_self *self, const struct mt_stop_event *event, struct mt_ended ended);
+/* Whether the end of a block, or a word, may have met a condition. */
+bool mt_stops_more_may_fire(uint64_t ended_start, uint64_t ended_size);
+/* Under the lock; by value, so that callers build it only on the way here. `event` without `fired`, `thread` and
+ * `live_bytes`, which the shard has. */
+void mt_stops_look(struct mt_self *self, struct mt_stop_event event, struct mt_ended ended) __attribute__((cold));
 /* Looks only for what the end of these bytes means, of an event that is not yet committed. */
 void mt_stops_look_at_end(struct mt_self *self, const struct mt_stop_event *event, struct mt_ended ended);
 
@@ -45,11 +49,10 @@ static inline bool mt_stops_are_set(void) {
 /* Whether an event may have met a condition; `site` 0: it allocated nothing. */
 static inline bool mt_stops_may_fire(uint32_t site, uint64_t size, struct mt_ended ended) {
     const struct mt_stop_bounds *bounds = &mt_stop_bounds;
-    int64_t live = mt_shard()->live_bytes;
-    return memtrace_image.stops_state != MT_STOPS_ACTIVE || live > bounds->high || live < bounds->low ||
+    return memtrace_image.stops_state != MT_STOPS_ACTIVE ||
+           (uint64_t)mt_shard()->live_bytes - (uint64_t)bounds->low > bounds->span ||
            (site != 0 && size >= bounds->size) ||
-           (ended.size != 0 && ended.start <= bounds->last && ended.start + ended.size > bounds->first) ||
-           (bounds->words != 0 && mt_stops_word_reached());
+           (__builtin_expect(bounds->more != 0, 0) && mt_stops_more_may_fire(ended.start, ended.size));
 }
 
 /* A block that no table knows is about to go: words in it are read no longer. Takes the lock itself. */
@@ -63,7 +66,7 @@ static inline bool mt_stops_read_words(void) {
 extern void (*mt_stops_limit_passed)(const struct mt_stop_event *event);
 
 /* Of an idle thread that holds no lock. */
-void mt_stops_tell(struct mt_self *self);
+void mt_stops_tell(struct mt_self *self) __attribute__((cold));
 
 static inline bool mt_stops_is_to_tell(const struct mt_self *self) {
     return __builtin_expect(self->stop.fired != 0, 0);
