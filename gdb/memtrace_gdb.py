@@ -19,6 +19,7 @@ threads = sys.modules["memtrace_gdb_threads"] = door.load_beside(__file__, "memt
 settings = door.load_beside(__file__, "memtrace_gdb_settings")
 stops = door.load_beside(__file__, "memtrace_gdb_stops")
 stub = door.load_beside(__file__, "memtrace_gdb_stub")
+watches = door.load_beside(__file__, "memtrace_gdb_watches")
 
 PREFIX = "memtrace"
 OLDEST = 13
@@ -37,6 +38,7 @@ class GdbHost(
     stops.Stops,
     stub.Stub,
     threads.Threads,
+    watches.Watches,
     door.Host,
 ):
     def __init__(self):

@@ -25,6 +25,7 @@ class Stops:
     door = None
 
     def __init__(self):
+        super().__init__()
         self.is_judging = False  # a stop: gdb calls the threads running until it has decided
         self._told = []
         self._breakpoints = {}

@@ -53,18 +53,16 @@ class Threads:
         return told
 
     def backtrace(self, tid):
-        frames = []
         with selection_kept():
             self.switch_to(tid)
             frame = gdb.newest_frame()
             while frame is not None:
                 module = gdb.solib_name(frame.pc()) or gdb.current_progspace().filename
-                frames.append((frame.pc(), int(frame.read_register("rsp")), frame.name(), module))
+                yield frame.pc(), int(frame.read_register("rsp")), frame.name(), module
                 try:
                     frame = frame.older()
                 except gdb.error:  # what follows can't be unwound
                     break
-        return frames
 
     @staticmethod
     def switch_to(tid):

@@ -36,6 +36,7 @@ stops = door.load_beside(__file__, "memtrace_lldb_stops")
 stub = door.load_beside(__file__, "memtrace_lldb_stub")
 threads = door.load_beside(__file__, "memtrace_lldb_threads")
 variables = door.load_beside(__file__, "memtrace_lldb_variables")
+watches = door.load_beside(__file__, "memtrace_lldb_watches")
 
 PREFIX = "memtrace"
 SUMMARY = "Tell what the memory of a CPython process is made of."
@@ -60,11 +61,14 @@ class LldbHost(
     stub.Stub,
     threads.Threads,
     variables.Variables,
+    watches.Watches,
     door.Host,
 ):
     callback = __name__ + ".stopped"
+    watch_callback = __name__ + ".changed"
 
     def __init__(self, debugger):
+        super().__init__()
         self._debugger = debugger
         self._context = None
 
@@ -243,6 +247,14 @@ def stopped(frame, location, internal_dict):
     host = Session.of(target.GetDebugger()).host
     host.enter(Place(target))
     return host.reached(frame, location.GetBreakpoint())
+
+
+def changed(frame, watch, internal_dict):
+    """lldb calls it where one of our watchpoints has seen a change; False: go on."""
+    target = frame.GetThread().GetProcess().GetTarget()
+    host = Session.of(target.GetDebugger()).host
+    host.enter(Place(target))
+    return host.changed(frame, watch.GetWatchAddress())
 
 
 class Command:

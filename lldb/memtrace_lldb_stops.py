@@ -53,10 +53,12 @@ class Stops:
         names = lldb.SBStringList()
         breakpoint.GetNames(names)
         symbol = next(name[len(NAME) :] for name in names if name.startswith(NAME))
-        argument = frame.FindRegister("rdi").GetValueAsUnsigned()
+        return self._reached(symbol, frame.FindRegister("rdi").GetValueAsUnsigned(), frame)
+
+    def _reached(self, what, address, frame):
         self.judged_frame = frame
         try:
-            reason = self.door.reached(symbol, argument, frame.GetThread().GetThreadID())
+            reason = self.door.reached(what, address, frame.GetThread().GetThreadID())
         except BaseException as problem:
             reason = "memtrace: defect in the lldb adapter: %r\n" % problem
         finally:

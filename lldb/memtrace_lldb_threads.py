@@ -1,7 +1,10 @@
 """Threads, their registers and native frames, as lldb tells them."""
 
+import itertools
+
 import memtrace_door as door
 
+UNNAMED = "___lldb_unnamed_symbol"  # how lldb calls a function whose symbol was stripped
 NAMES = {"eflags": "rflags"}  # where lldb's differs from the kernel's
 
 
@@ -24,10 +27,18 @@ class Threads:
             yield tid, tid == selected, registers_of(frame) if frame.IsValid() else None
 
     def backtrace(self, tid):
-        for frame in self.thread_of(tid):
+        thread = self.thread_of(tid)
+        # One by one: to count them, lldb would unwind them all.
+        for number in itertools.count():
+            frame = thread.GetFrameAtIndex(number)
+            if not frame.IsValid():
+                break
             module = frame.GetModule()
             path = module.GetFileSpec().fullpath if module.IsValid() else None
-            yield frame.GetPC(), frame.GetSP(), frame.GetFunctionName(), path
+            name = frame.GetFunctionName()
+            if name is not None and name.startswith(UNNAMED):
+                name = None
+            yield frame.GetPC(), frame.GetSP(), name, path
 
     def thread_of(self, tid):
         thread = self._process.GetThreadByID(tid)

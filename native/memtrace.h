@@ -12,7 +12,7 @@
 #define MT_EXPORT __attribute__((visibility("default")))
 
 /* Doors check this first: it changes when a struct or a call below changes its meaning. */
-#define MT_ABI 3
+#define MT_ABI 4
 MT_EXPORT unsigned mt_abi(void);
 MT_EXPORT const char *mt_version(void);
 
@@ -73,10 +73,11 @@ struct mt_host {
                        void *cookie);
     /* Writes the registers of a thread of a live process. */
     int32_t (*set_registers)(void *context, uint64_t tid, const uint64_t registers[MT_HOST_REGISTERS]);
-    /* The native frames of a thread, innermost first: `function` and `module` (a path) may be NULL. */
+    /* The native frames of a thread, innermost first, until `emit` returns non-zero: `function` and `module` (a path)
+     * may be NULL. */
     int32_t (*backtrace)(void *context, uint64_t tid,
-                         void (*emit)(void *cookie, uint64_t pc, uint64_t stack_pointer, const char *function,
-                                      const char *module),
+                         int32_t (*emit)(void *cookie, uint64_t pc, uint64_t stack_pointer, const char *function,
+                                         const char *module),
                          void *cookie);
 
     /* --- searching --- */

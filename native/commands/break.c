@@ -10,6 +10,7 @@
 #include "commands/breakpoints.h"
 #include "commands/object_words.h"
 #include "commands/record.h"
+#include "commands/ref_watch.h"
 #include "commands/request.h"
 #include "commands/session.h"
 #include "commands/size_words.h"
@@ -18,7 +19,7 @@
 
 #define KINDS                                                                                                          \
     (MT_OPTION_HEAP | MT_OPTION_ALLOC | MT_OPTION_NEW_PEAK | MT_OPTION_FREE | MT_OPTION_TYPE_COUNT | MT_OPTION_LINE |  \
-     MT_OPTION_FUNCTION)
+     MT_OPTION_FUNCTION | MT_OPTION_REFS)
 
 /* --- one more ------------------------------------------------------------------------------------------------------
  */
@@ -108,8 +109,8 @@ static struct mt_error *fill(struct mt_call *call, const struct mt_image *image,
     case MT_OPTION_FUNCTION:
         return fill_python(options, breakpoint);
     default:
-        return mt_error_create(MT_ERROR_USAGE, "one of --heap, --alloc, --new-peak, --free, --type-count, --line and "
-                                               "--function at a time");
+        return mt_error_create(MT_ERROR_USAGE, "one of --heap, --alloc, --new-peak, --free, --type-count, --refs, "
+                                               "--line and --function at a time");
     }
 }
 
@@ -143,6 +144,8 @@ static struct mt_error *add(struct mt_call *call) {
     struct mt_breakpoint breakpoint = {.temporary = options->given & MT_OPTION_TEMPORARY};
     const struct mt_breakpoint *added;
     struct mt_image *image;
+    if ((options->given & KINDS) == MT_OPTION_REFS)
+        return mt_ref_watch_begin(call);
     if ((options->given & MT_OPTION_ABOVE) && !(options->given & MT_OPTION_NEW_PEAK))
         return mt_error_create(MT_ERROR_USAGE, "--above goes with --new-peak");
     struct mt_error *error = find_recording(call, &image);
@@ -166,7 +169,7 @@ static struct mt_error *add(struct mt_call *call) {
  */
 
 static const char *kind_name(enum mt_breakpoint_kind kind) {
-    static const char *const names[] = {"heap", "alloc", "new-peak", "free", "type-count", "line", "function"};
+    static const char *const names[] = {"heap", "alloc", "new-peak", "free", "type-count", "line", "function", "refs"};
     return names[kind];
 }
 
@@ -209,7 +212,7 @@ static void emit_row(struct mt_call *call, const struct mt_breakpoint *breakpoin
         mt_emit_string(emitter, breakpoint->kind == MT_BREAK_LINE ? "file" : "function", breakpoint->type_name);
     if (breakpoint->kind == MT_BREAK_LINE)
         mt_emit_unsigned(emitter, "line", breakpoint->argument);
-    else if (breakpoint->kind == MT_BREAK_FREE)
+    else if (breakpoint->kind == MT_BREAK_FREE || breakpoint->kind == MT_BREAK_REFS)
         mt_emit_address(emitter, "address", breakpoint->argument);
     else if (breakpoint->kind != MT_BREAK_FUNCTION)
         mt_emit_unsigned(emitter, breakpoint->kind == MT_BREAK_TYPE_COUNT ? "instances" : "bytes",

@@ -128,6 +128,7 @@ static void append_sentence(struct mt_strbuf *out, const struct mt_breakpoint *b
         break;
     case MT_BREAK_LINE:
     case MT_BREAK_FUNCTION:
+    case MT_BREAK_REFS:
         break;
     }
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "commands/python_stops.h"
+#include "commands/ref_watch.h"
 #include "commands/session.h"
 #include "commands/size_words.h"
 #include "output/text.h"
@@ -60,6 +61,7 @@ static struct mt_stop stop_of(const struct mt_breakpoint *breakpoint) {
         return (struct mt_stop){.kind = MT_STOP_COUNT, .argument = breakpoint->type, .limit = breakpoint->limit};
     case MT_BREAK_LINE:
     case MT_BREAK_FUNCTION:
+    case MT_BREAK_REFS:
         break;
     }
     return (struct mt_stop){0};
@@ -104,6 +106,8 @@ static struct mt_error *write_python_slot(struct mt_call *call, const struct mt_
 }
 
 struct mt_error *mt_breakpoints_write(struct mt_call *call, const struct mt_breakpoint *breakpoint) {
+    if (breakpoint->kind == MT_BREAK_REFS)
+        return NULL;
     if (mt_breakpoint_is_python(breakpoint))
         return write_python_slot(call, breakpoint, true);
     struct mt_stop stop = stop_of(breakpoint);
@@ -150,7 +154,7 @@ static struct mt_error *clear_slots(struct mt_call *call, struct mt_target *targ
         const struct mt_breakpoint *breakpoint = &breakpoints->list.data[i];
         if (mt_breakpoint_is_python(breakpoint))
             has_python = true;
-        else
+        else if (breakpoint->kind != MT_BREAK_REFS)
             error = mt_stops_write(target, image, breakpoint->slot, &none);
     }
     return !error && has_python ? clear_python_slots(call, target) : error;
@@ -184,22 +188,23 @@ struct mt_error *mt_breakpoints_leave(struct mt_call *call, int32_t pid) {
 
 static struct mt_error *enter_list(struct mt_call *call, struct mt_breakpoint *breakpoint, bool is_live) {
     struct mt_breakpoints *breakpoints = mt_session_breakpoints(call->session);
-    bool is_python = mt_breakpoint_is_python(breakpoint);
-    breakpoint->slot = choose_slot(breakpoints, is_python);
-    if (breakpoint->slot == MT_STOPS)
+    bool is_python = mt_breakpoint_is_python(breakpoint), has_slot = breakpoint->kind != MT_BREAK_REFS;
+    breakpoint->slot = has_slot ? choose_slot(breakpoints, is_python) : MT_STOPS;
+    if (has_slot && breakpoint->slot == MT_STOPS)
         return mt_error_create(MT_ERROR_UNSUPPORTED,
                                "there are %d memory breakpoints already: `memtrace break delete N`",
                                is_python ? MT_PYTHON_BREAKPOINTS : MT_LIMIT_SLOT);
     if (!mt_vector_reserve(&breakpoints->list, breakpoints->list.length + 1))
         return &mt_error_no_memory;
-    struct mt_error *error = stop_at_hook(call, true); /* of Python's lines too: it tells that a recorder is there */
+    /* Of Python's lines too: it tells that a recorder is there. */
+    struct mt_error *error = has_slot ? stop_at_hook(call, true) : NULL;
     if (!error && is_python)
         error = mt_python_stops_hook(call);
     if (!error && is_live)
         error = mt_breakpoints_write(call, breakpoint);
     if (error)
         return error;
-    breakpoints->is_hooked = true;
+    breakpoints->is_hooked |= has_slot;
     breakpoint->number = ++breakpoints->last_number;
     breakpoints->list.data[breakpoints->list.length++] = *breakpoint;
     return NULL;
@@ -222,7 +227,9 @@ struct mt_error *mt_breakpoints_remove(struct mt_call *call, size_t index) {
     struct mt_breakpoint *breakpoint = &breakpoints->list.data[index];
     struct mt_host_description description;
     struct mt_error *error = mt_session_describe(call->session, &description);
-    if (!error && breakpoints->is_written && description.pid == breakpoints->pid && !description.running)
+    if (!error && breakpoint->kind == MT_BREAK_REFS)
+        error = mt_ref_watch_end(call, breakpoint->argument);
+    else if (!error && breakpoints->is_written && description.pid == breakpoints->pid && !description.running)
         error = mt_breakpoint_is_python(breakpoint) ? write_python_slot(call, breakpoint, false)
                                                     : write_slot(call, breakpoint->slot, &none);
     if (error)
@@ -280,6 +287,9 @@ void mt_breakpoint_append(struct mt_strbuf *out, const struct mt_breakpoint *bre
         break;
     case MT_BREAK_FUNCTION:
         mt_strbuf_printf(out, "calls of %s()", breakpoint->type_name);
+        break;
+    case MT_BREAK_REFS:
+        mt_strbuf_printf(out, "references to the %s at 0x%" PRIx64, breakpoint->type_name, breakpoint->argument);
         break;
     }
 }

@@ -21,6 +21,7 @@ enum mt_breakpoint_kind {
     MT_BREAK_TYPE_COUNT,
     MT_BREAK_LINE, /* of Python: these two have slots of their own, and stop elsewhere (python_stops.h) */
     MT_BREAK_FUNCTION,
+    MT_BREAK_REFS, /* has no slot: a watchpoint of the debugger (ref_watch.h) */
 };
 
 /* What happened when a breakpoint last stopped the process. */
@@ -34,16 +35,16 @@ struct mt_breakpoint_hit {
 struct mt_breakpoint {
     uint32_t number;
     enum mt_breakpoint_kind kind;
-    uint64_t argument; /* bytes; FREE: the block's address; TYPE_COUNT: how many instances */
+    uint64_t argument; /* bytes; FREE: the block's address; REFS: the object's; TYPE_COUNT: how many instances */
     uint64_t size;     /* FREE: of the block */
     uint64_t type;     /* TYPE_COUNT: the class's address */
-    char *type_name;   /* TYPE_COUNT; LINE: the file; FUNCTION: its name */
+    char *type_name;   /* TYPE_COUNT, REFS; LINE: the file; FUNCTION: its name */
     int64_t limit;     /* TYPE_COUNT: of the word at the class's reference count */
     bool is_over;      /* HEAP: it is over the argument already, when the breakpoint is set */
-    int32_t pid;       /* FREE, TYPE_COUNT: the process that it is about; 0: any */
+    int32_t pid;       /* FREE, TYPE_COUNT, REFS: the process that it is about; 0: any */
     char *condition;   /* for the debugger; NULL: none */
     bool temporary;
-    unsigned slot;
+    unsigned slot; /* MT_STOPS: none */
     uint64_t hits;
     struct mt_breakpoint_hit last;
 };

@@ -53,6 +53,7 @@ extern const struct mt_command mt_summary_command;
 extern const struct mt_command mt_break_command;
 extern const struct mt_command mt_break_list_command;
 extern const struct mt_command mt_break_delete_command;
+extern const struct mt_command mt_refs_command;
 extern const struct mt_command mt_next_command;
 extern const struct mt_command mt_finish_command;
 extern const struct mt_command mt_lines_command;

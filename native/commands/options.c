@@ -63,6 +63,8 @@ static const struct option options[] = {
     {MT_OPTION_FREE, "--free", "ADDR", NULL, NULL,
      "the block that contains ADDR ends: freed, moved or unmapped; ADDR is one word, as of `born`"},
     {MT_OPTION_TYPE_COUNT, "--type-count", "TYPE N", NULL, NULL, "N instances of the Python class TYPE are alive"},
+    {MT_OPTION_REFS, "--refs", "ADDR", NULL, NULL,
+     "count each change of the object's reference count, by place, until its life ends: see `refs`"},
     {MT_OPTION_LINE, "--line", "FILE:LINE", NULL, NULL,
      "Python comes to this line; FILE is a file's name, or the end of its path"},
     {MT_OPTION_FUNCTION, "--function", "NAME", NULL, NULL,
@@ -226,6 +228,7 @@ static struct mt_error *apply(const struct option *option, const char *value, st
     case MT_OPTION_ABOVE:
         return parse_size(option->name, value, &result->above);
     case MT_OPTION_FREE:
+    case MT_OPTION_REFS:
         return parse_text(option->name, value, result->block, sizeof result->block);
     case MT_OPTION_TYPE_COUNT:
         return parse_type_count(value, result->type, &result->count);

@@ -41,6 +41,7 @@ enum mt_option {
     MT_OPTION_TEMPORARY = 1 << 20,
     MT_OPTION_LINE = 1 << 21,
     MT_OPTION_FUNCTION = 1 << 22,
+    MT_OPTION_REFS = 1 << 23,
 };
 
 struct mt_options {
@@ -53,7 +54,7 @@ struct mt_options {
     size_t thread;            /* a thread's number (from 1 on); SIZE_MAX: not given */
     uint64_t size;            /* of --heap and --alloc */
     uint64_t above;
-    char block[MT_ADDRESS_WORD]; /* of --free: an address as people write it */
+    char block[MT_ADDRESS_WORD]; /* of --free and --refs: an address as people write it */
     uint64_t count;              /* of --type-count; its TYPE is `type` */
     char condition[MT_CONDITION];
     char place[MT_PLACE_WORD]; /* the file of --line, the name of --function */

@@ -5,6 +5,7 @@
 #include "commands/break_hit.h"
 #include "commands/breakpoints.h"
 #include "commands/python_hit.h"
+#include "commands/ref_watch.h"
 #include "image/python_stops.h"
 #include "image/image.h"
 #include "memtrace.h"
@@ -14,9 +15,11 @@ struct mt_error *mt_reached(struct mt_call *call, const char *what, uint64_t add
         return mt_break_hit(call, address, tid, ret_stays);
     if (what && strcmp(what, MT_PYTHON_STOP_SYMBOL) == 0)
         return mt_python_hit(call, address, ret_stays);
+    if (!what)
+        return mt_ref_watch_hit(call, address, tid, ret_stays);
     *ret_stays = false;
     /* Nobody waits for an answer: the process may be gone, and then there is nothing to take back. */
-    if (what && strcmp(what, MT_REACHED_DETACH) == 0)
+    if (strcmp(what, MT_REACHED_DETACH) == 0)
         mt_error_destroy(mt_breakpoints_leave(call, (int32_t)address));
     return NULL;
 }

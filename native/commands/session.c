@@ -47,6 +47,7 @@ struct mt_session {
     struct mt_settings settings;
     struct mt_session_environment environment;
     struct mt_breakpoints breakpoints;
+    struct mt_ref_sheet ref_sheet;
     struct mt_step step;
     uint32_t hinted; /* bit i: the hint of command i was shown */
     struct mt_answer answer;
@@ -151,6 +152,10 @@ struct mt_session_environment *mt_session_environment(struct mt_session *session
 
 struct mt_breakpoints *mt_session_breakpoints(struct mt_session *session) {
     return &session->breakpoints;
+}
+
+struct mt_ref_sheet *mt_session_ref_sheet(struct mt_session *session) {
+    return &session->ref_sheet;
 }
 
 struct mt_step *mt_session_step(struct mt_session *session) {
@@ -666,6 +671,7 @@ void mt_session_destroy(struct mt_session *session) {
     close_target(session);
     mt_handles_reset(&session->handles);
     mt_breakpoints_deinit(&session->breakpoints);
+    mt_ref_sheet_deinit(&session->ref_sheet);
     free(session->environment.preload);
     free(session->environment.level);
     free(session->library_directory);

@@ -8,6 +8,7 @@
 #include "commands/breakpoints.h"
 #include "commands/command.h"
 #include "commands/handles.h"
+#include "commands/ref_sheet.h"
 #include "commands/settings.h"
 #include "commands/step.h"
 #include "memtrace.h"
@@ -26,6 +27,8 @@ struct mt_session_environment {
 };
 struct mt_session_environment *mt_session_environment(struct mt_session *session);
 struct mt_breakpoints *mt_session_breakpoints(struct mt_session *session);
+/* Of the object whose references are, or were last, counted. */
+struct mt_ref_sheet *mt_session_ref_sheet(struct mt_session *session);
 /* The step whose end the next stop may be. */
 struct mt_step *mt_session_step(struct mt_session *session);
 /* The rows numbered at this stop. */

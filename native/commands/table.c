@@ -34,6 +34,7 @@ static const struct mt_command *const commands[] = {
     &mt_break_command,
     &mt_break_list_command,
     &mt_break_delete_command,
+    &mt_refs_command,
     &mt_next_command,
     &mt_finish_command,
     &mt_lines_command,

@@ -13,7 +13,7 @@ import os
 import sys
 import time
 
-ABI = 3
+ABI = 4
 
 NONE, LIVE, CORE, REMOTE = range(4)  # enum mt_host_kind
 READ, WRITE, EXECUTE = 1, 2, 4  # flags of a region
@@ -112,7 +112,8 @@ class Host:
         raise HostError("not offered")
 
     def backtrace(self, tid):
-        """(pc, stack pointer, function or None, path of its module or None) of each native frame, innermost first."""
+        """(pc, stack pointer, function or None, path of its module or None) of each native frame, innermost first. Lazily: not
+        all of them may be wanted."""
         raise HostError("not offered")
 
     def search(self, start, size, pattern):
@@ -166,7 +167,7 @@ _RESULT = ctypes.POINTER(_U64)
 _EMIT = ctypes.CFUNCTYPE(None, _POINTER, _U64, _U64, _U32, _U64, _STRING)
 _REGISTERS = _U64 * len(REGISTERS)
 _EMIT_THREAD = ctypes.CFUNCTYPE(None, _POINTER, _U64, _U32, ctypes.POINTER(_REGISTERS))
-_EMIT_FRAME = ctypes.CFUNCTYPE(None, _POINTER, _U64, _U64, _STRING, _STRING)
+_EMIT_FRAME = ctypes.CFUNCTYPE(_I32, _POINTER, _U64, _U64, _STRING, _STRING)
 
 # struct mt_host, in its order: name, prototype, what the library gets when the call fails, and when the user
 # interrupts.
@@ -457,7 +458,8 @@ class Door:
 
     def _backtrace(self, tid, emit, cookie):
         for pc, stack_pointer, function, module in self._host.backtrace(tid):
-            emit(cookie, pc, stack_pointer, _bytes(function), _bytes(module))
+            if emit(cookie, pc, stack_pointer, _bytes(function), _bytes(module)):
+                break
         return SUCCESS
 
     def _search(self, start, size, pattern, pattern_size, ret):

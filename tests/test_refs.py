@@ -1,0 +1,182 @@
+"""`break --refs` and `refs`: every change of one object's reference count, by place; in both debuggers. The sheet is in
+balance with the count, and names the function of examples/leaky_extension that forgets a Py_DECREF."""
+
+import json
+import os
+
+import pytest
+
+from doors import command_line, gdb, lldb
+from interpreters import EVERYWHERE, SYSTEM
+from surroundings import EXAMPLES, bare_environment, gcore, require_program, run, running
+
+LEAKY = EXAMPLES / "leaky_extension/leaky.c"
+DEBUGGERS = {"gdb": gdb, "lldb": lldb}
+# Before there is a target. With separate debug symbols lldb 19 can't unwind functions that the compiler has split.
+BEFORE = {"gdb": ["set width 80"], "lldb": ["settings set symbols.enable-external-lookup false"]}
+PYTHON = {"gdb": "python", "lldb": "script"}
+ATTACH = {"gdb": "attach {}", "lldb": "process attach -p {}"}
+STOP = {"gdb": "handle SIGUSR1 stop print", "lldb": "breakpoint set -n getppid"}
+
+ROUNDS = 20
+PROGRAM = f"""
+import os, signal, sys
+signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # gdb stops at it all the same
+nothing = None
+
+def rounds(items):
+    for _ in range({ROUNDS}):
+        leaky.count(items, None)
+        leaky.longest(items)
+
+def drop(short):
+    short.pop()
+
+if len(sys.argv) > 2:
+    import leaky
+watched = [1, 2]
+items = [[0], watched]
+short = [[3, 4]]
+print("ready", flush=True)
+open(sys.argv[1]).readline()
+if len(sys.argv) > 2:
+    rounds(items)
+    os.getppid()  # lldb's batch mode ends at signals
+    signal.raise_signal(signal.SIGUSR1)  # gdb knows no symbols of the libc of a root
+drop(short)
+"""
+
+both = pytest.mark.parametrize("debugger", list(DEBUGGERS))
+
+
+def named(*names):
+    """The interpreters of these names."""
+    chosen = [one for one in EVERYWHERE if one.name in names]
+    assert len(chosen) == len(names)
+    return chosen
+
+
+@pytest.fixture(scope="session", autouse=True)
+def has_headers():
+    require_program("/usr/bin/python3-config")  # of python3-dev
+
+
+def build_extension(interpreter, directory):
+    """With the system's headers: for the others by the stable ABI, in which Py_DECREF is a call from 3.10 on."""
+    include = run(["/usr/bin/python3-config", "--includes"]).stdout.split()
+    if interpreter.path != SYSTEM:
+        include.append(f"-DPy_LIMITED_API={'0x03090000' if interpreter.minor == 9 else '0x030A0000'}")
+    made = run(["gcc", "-shared", "-fPIC", "-O1", "-g", *include, LEAKY, "-o", directory / "leaky.so"])
+    assert made.returncode == 0, made.stderr
+
+
+def objects_in(output):
+    return [json.loads(line) for line in output.splitlines() if line.startswith('{"schema"')]
+
+
+def watch(debugger, interpreter, directory, script, *arguments):
+    """What the debugger says, attached while the program waits; `go` in the script lets it go on."""
+    fifo = directory / "fifo"
+    os.mkfifo(fifo)
+    go = f"{PYTHON[debugger]} import os; os.write(os.open('{fifo}', os.O_RDWR), b'go\\n')"
+    program = directory / "program.py"
+    program.write_text(PROGRAM)
+    command = [*interpreter.inside, interpreter.path, program, fifo, *arguments]
+    environment = bare_environment(PYTHONPATH=str(directory), PYTHONDONTWRITEBYTECODE="1")
+    with running(command, environment) as process:
+        lines = [*BEFORE[debugger], ATTACH[debugger].format(process.pid), STOP[debugger]]
+        result = DEBUGGERS[debugger]([*lines, *(go if line == "go" else line for line in script)])
+    return result.stdout, result.stderr
+
+
+def check_balance(sheet):
+    assert sum(row["net"] for row in sheet["rows"]) == sheet["refcount"] - sheet["refcount_at_start"]
+    assert all(row["net"] == row["increments"] - row["decrements"] for row in sheet["rows"])
+    for key in ("increments", "decrements"):
+        assert sum(row[key] for row in sheet["rows"]) == sheet[key]
+
+
+def check_leak(debugger, interpreter, directory):
+    build_extension(interpreter, directory)
+    # `rounds` is inside the program's module: by then the frame that knows `watched` is not the innermost.
+    script = ["memtrace break --refs py:watched", "go", "continue", "memtrace refs", "memtrace refs --json"]
+    script += ["memtrace break list --json", "memtrace object --json --limit 1 py:watched", "memtrace break delete 1"]
+    output, errors = watch(debugger, interpreter, directory, [*script, "memtrace refs --json"], "leaky")
+    assert len(objects_in(output)) == 4, output + errors
+    sheet, listed, told, last = objects_in(output)
+    check_balance(sheet)
+    assert sheet["refcount"] == told["refcount"] == sheet["refcount_at_start"] + ROUNDS, output
+    (row,) = listed["rows"]
+    assert (row["kind"], row["hits"], row["address"]) == ("refs", sheet["changes"], told["address"])
+    assert sheet["changes"] >= 3 * ROUNDS and sheet["lost"] == 0, output
+    functions = {row["function"]: row for row in sheet["functions"] if row["module"].endswith("/leaky.so")}
+    counted = {name: (row["increments"], row["decrements"]) for name, row in functions.items()}
+    assert counted == {"longest": (ROUNDS, 0), "count": (ROUNDS, ROUNDS)}, output
+    leaking = [row for row in sheet["rows"] if "longest" in row["stack"]]
+    text = next(line for line in PROGRAM.splitlines() if "longest" in line)
+    assert {row["python"]["line"] for row in leaking} == {PROGRAM.splitlines().index(text) + 1}
+    assert {row["python"]["function"] for row in leaking} == {"rounds"} and sum(row["net"] for row in leaking) == ROUNDS
+    assert f"+{ROUNDS}     {ROUNDS}        0  longest " in output
+    assert max(len(line) for line in output.splitlines() if "rounds" in line and line[0] in " +") <= 80
+    assert (last["ended"], last["rows"]) == ("no longer counted", sheet["rows"])
+
+
+@both
+@pytest.mark.parametrize("interpreter", named("3.11-system"), ids=str, indirect=True)
+def test_the_leaking_function_is_named(debugger, interpreter, tmp_path):
+    check_leak(debugger, interpreter, tmp_path)
+
+
+MORE = named("3.9-bullseye", "3.12.1-pyenv", "3.13-trixie", "3.14-forky", "3.15-forky")
+
+
+@pytest.mark.parametrize("interpreter", MORE, ids=str, indirect=True)
+def test_on_every_kind_of_count(interpreter, tmp_path):
+    check_leak("gdb", interpreter, tmp_path)
+
+
+@both
+@pytest.mark.parametrize("interpreter", named("3.11-system", "3.14-forky"), ids=str, indirect=True)
+def test_the_end_of_the_object_stops(debugger, interpreter, tmp_path):
+    script = ["memtrace break --refs py:short[0]", "go", "continue", "memtrace refs --json"]
+    script += ["memtrace break list --json", "memtrace threads --json", "continue", "memtrace refs --json"]
+    output, errors = watch(debugger, interpreter, tmp_path, script)
+    assert len(objects_in(output)) == 4, output + errors
+    sheet, listed, threads, last = objects_in(output)
+    check_balance(sheet)
+    assert (sheet["refcount"], listed["rows"]) == (0, [])
+    assert sheet["ended"] == last["ended"] == "the last reference is gone: the object ends"
+    assert output.count(sheet["ended"]) == 3  # once in text: the process has stopped for it, where it happened
+    assert threads["rows"][0]["frames"][0]["function"] == "drop", output
+
+
+def refusals(debugger, interpreter, directory, *commands):
+    _, errors = watch(debugger, interpreter, directory, commands)
+    return [line for line in errors.splitlines() if "memtrace break" in line]
+
+
+@pytest.mark.parametrize("interpreter", named("3.12.1-pyenv"), ids=str, indirect=True)
+def test_what_is_not_attempted_is_said(interpreter, tmp_path):
+    twice, other = "memtrace break --refs py:watched", "memtrace break --refs py:items --if 1"
+    said = refusals("gdb", interpreter, tmp_path, "memtrace break --refs py:nothing", other, twice, twice)
+    assert len(said) == 3, said
+    assert said[0].startswith("memtrace break: NoneType at 0x") and "is immortal" in said[0]
+    assert said[1].endswith("--refs stops only where the object's life ends: it goes with no other option")
+    assert said[2].endswith("the references of one object are counted already: `memtrace break delete 1` first")
+
+
+@pytest.mark.parametrize("interpreter", named("3.11-system"), ids=str, indirect=True)
+def test_without_hardware_watchpoints_it_is_refused(interpreter, tmp_path):
+    """gdb would step through the whole program instead."""
+    off = "set can-use-hw-watchpoints 0"
+    said = refusals("gdb", interpreter, tmp_path, off, "memtrace break --refs py:watched")
+    assert len(said) == 1 and "the debugger gives no hardware watchpoint here" in said[0], said
+
+
+def test_only_a_debugger_watches_and_only_a_process(python, tmp_path):
+    with running([python, "-c", "kept = [1]\nprint('ready', flush=True)\ninput()"]) as process:
+        answer = command_line(["--pid", process.pid, "break", "--refs", "py:kept"])
+        assert answer.returncode == 1 and "only a debugger can watch a process: use gdb or lldb" in answer.stderr
+        core = gcore(process.pid, tmp_path / "core")
+    answer = gdb(["memtrace break --refs py:kept"], [python, "-c", core])
+    assert "memtrace break: a core is what a process left behind" in answer.stderr, answer.stderr
