@@ -3,6 +3,7 @@ balance with the count, and names the function of examples/leaky_extension that 
 
 import json
 import os
+import shutil
 
 import pytest
 
@@ -11,6 +12,7 @@ from interpreters import EVERYWHERE, SYSTEM
 from surroundings import EXAMPLES, bare_environment, gcore, require_program, run, running
 
 LEAKY = EXAMPLES / "leaky_extension/leaky.c"
+ORDERS = EXAMPLES / "leaky_extension/orders.py"
 DEBUGGERS = {"gdb": gdb, "lldb": lldb}
 # Before there is a target. With separate debug symbols lldb 19 can't unwind functions that the compiler has split.
 BEFORE = {"gdb": ["set width 80"], "lldb": ["settings set symbols.enable-external-lookup false"]}
@@ -125,6 +127,30 @@ def check_leak(debugger, interpreter, directory):
 @pytest.mark.parametrize("interpreter", named("3.11-system"), ids=str, indirect=True)
 def test_the_leaking_function_is_named(debugger, interpreter, tmp_path):
     check_leak(debugger, interpreter, tmp_path)
+
+
+@both
+@pytest.mark.parametrize("interpreter", named("3.11-system"), ids=str, indirect=True)
+def test_the_example(debugger, interpreter, tmp_path):
+    """As its README tells."""
+    build_extension(interpreter, tmp_path)
+    shutil.copy(ORDERS, tmp_path)
+    stop = {"gdb": "break {}", "lldb": "breakpoint set -n {}"}[debugger]
+    pending = ["set breakpoint pending on"] if debugger == "gdb" else []
+    script = [*BEFORE[debugger], *pending, stop.format("getpid"), stop.format("getppid"), "run"]
+    script += ["memtrace break --refs py:watched", "continue", "memtrace refs --json", "continue", "memtrace refs --json"]
+    if debugger == "lldb":  # the target comes after what must be set before it
+        script.insert(1, f"target create {interpreter.path}")
+        script.insert(2, f"settings set target.run-args {tmp_path / ORDERS.name}")
+    arguments = ["--args", interpreter.path, tmp_path / ORDERS.name] if debugger == "gdb" else []
+    result = DEBUGGERS[debugger](script, arguments)
+    assert len(objects_in(result.stdout)) == 2, result.stdout + result.stderr
+    sheet, last = objects_in(result.stdout)
+    check_balance(sheet)
+    check_balance(last)
+    counted = [(row["function"], row["net"], row["increments"]) for row in sheet["functions"]]
+    assert counted == [("longest", 20, 20), ("count", 0, 20)] and sheet["ended"] is None
+    assert last["ended"] == "its process is gone" and last["refcount"] == 20  # nobody else holds it
 
 
 MORE = named("3.9-bullseye", "3.12.1-pyenv", "3.13-trixie", "3.14-forky", "3.15-forky")
