@@ -21,6 +21,7 @@ stops = door.load_beside(__file__, "memtrace_gdb_stops")
 stub = door.load_beside(__file__, "memtrace_gdb_stub")
 
 PREFIX = "memtrace"
+OLDEST = 13
 
 
 def ask_gdb(command):
@@ -104,6 +105,9 @@ class GdbHost(
         return len(data)
 
     def find_symbol(self, name):
+        # While gdb decides about a stop, a command that fails makes it forget that it was told to go on.
+        if self.is_judging:
+            return self.evaluate("&" + name)
         # In C whatever the program's language is: the frame may be of a language that has no `&`. gdb may add a warning about
         # that, without a blank between.
         found = re.match(r"0x[0-9a-f]+", ask_gdb("with language c -- output/x (unsigned long)&%s" % name))
@@ -171,6 +175,13 @@ class GdbHost(
         gdb.set_convenience_variable(name.lstrip("$"), gdb.Value(value).cast(pointer))
 
 
+def check_version():
+    """Before 13 (12 has no cores' connection, 11 none at all) what is here was never tried."""
+    major = re.search(r"\d+(?=\.)", gdb.VERSION)
+    if major and int(major.group()) < OLDEST:
+        raise door.DoorError("%s: gdb %s is too old: use gdb %d or later" % (PREFIX, gdb.VERSION, OLDEST))
+
+
 def error_text(text):
     """gdb encodes an error in the host's character set, and fails on what that can't say."""
     charset = gdb.host_charset() if hasattr(gdb, "host_charset") else "ascii"
@@ -206,6 +217,8 @@ class Command(gdb.Command):
             raise gdb.GdbError(error_text(text))
 
     def complete(self, text, word):
+        if word is None:  # gdb asks first where words begin: as everywhere
+            return []
         # gdb breaks words at characters that are inside ours (`-`): it wants what follows the part it leaves alone.
         try:
             candidates = session.complete(self._line(text))
@@ -216,7 +229,7 @@ class Command(gdb.Command):
 
 
 class BrokenCommand(gdb.Command):
-    """Tell what the memory of a CPython process is made of: the library is missing."""
+    """Tell what the memory of a CPython process is made of: it can't be done here."""
 
     def __init__(self, reason):
         super().__init__(PREFIX, gdb.COMMAND_DATA)
@@ -235,6 +248,7 @@ def register(commands):
 
 
 try:
+    check_version()
     library = door.Library(door.library_path(__file__))
     host = GdbHost()
     session = host.door = door.Door(library, host)

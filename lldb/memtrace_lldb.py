@@ -4,18 +4,34 @@ The lldb adapter: what lldb can do for the library, and the library's commands i
 here; native/door/memtrace_door.py explains the parts.
 """
 
+import glob
 import importlib.util
 import os
 import re
 import sys
 
-import lldb
+
+def remedy():
+    """What to say where lldb does not find its own Python module: 14 and 15 of Debian look for it in a wrong place."""
+    prefix = os.path.dirname(os.path.dirname(os.path.realpath("/proc/self/exe")))
+    found = glob.glob(os.path.join(prefix, "lib", "python3*", "*-packages", "lldb", "__init__.py"))
+    way = "start it with PYTHONPATH=%s, or " % os.path.dirname(os.path.dirname(found[0])) if found else ""
+    return "memtrace: this lldb does not find its own Python module: %suse lldb 16 or later" % way
+
+
+try:
+    import lldb
+
+    lldb.SBDebugger  # of a folder that is only called so there is none
+except (ImportError, AttributeError):
+    raise ImportError(remedy()) from None
 
 # By its path: the repository must never be on sys.path, where its folder `lldb` would hide lldb's module.
 _path = os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "native", "door", "memtrace_door.py")
 _spec = importlib.util.spec_from_file_location("memtrace_door", _path)
 door = sys.modules["memtrace_door"] = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(door)
+core = door.load_beside(__file__, "memtrace_lldb_core")
 stops = door.load_beside(__file__, "memtrace_lldb_stops")
 stub = door.load_beside(__file__, "memtrace_lldb_stub")
 threads = door.load_beside(__file__, "memtrace_lldb_threads")
@@ -81,8 +97,7 @@ class LldbHost(
         plugin = process.GetPluginName() or ""
         if plugin.endswith("-core") or plugin == "minidump":
             description.kind = door.CORE
-            if hasattr(process, "GetCoreFile"):
-                description.core = process.GetCoreFile().fullpath
+            description.core = core.core_path(process)
             return description
         description.running = process.GetState() not in STOPPED
         description.local = door.is_held_by(description.pid, is_our_server)
@@ -132,7 +147,7 @@ class LldbHost(
 
     def evaluate(self, expression):
         # Registers and variables by look-up: lldb maps memory into the process for anything that it must compile.
-        frame = self._process.GetSelectedThread().GetSelectedFrame()
+        frame = self.judged_frame or self._process.GetSelectedThread().GetSelectedFrame()
         if expression.startswith("$"):
             value = frame.FindRegister(expression[1:])
         else:

@@ -1,7 +1,7 @@
 """Breakpoints of the library's own: where they are, and what is told when one stops.
 
 lldb has no breakpoints that are quite hidden: ours take a number each, but a name of theirs keeps them out of
-`breakpoint list` and safe from `breakpoint delete`.
+`breakpoint list`, and `breakpoint delete` leaves them where it is not given their very number.
 """
 
 import lldb
@@ -14,6 +14,7 @@ class Stops:
     """`door`: the library's session, given once it is there."""
 
     door = None
+    judged_frame = None  # while a stop is judged: lldb selects its thread only when it stays
     callback = None  # the name by which lldb finds the function that it calls at a stop
 
     def stop_at(self, symbol, on):
@@ -37,16 +38,29 @@ class Stops:
         created.SetScriptCallbackFunction(self.callback)
         created.AddName(name)
 
+    def resume(self):
+        was_asynchronous = self._debugger.GetAsync()
+        self._debugger.SetAsync(False)
+        try:
+            error = self._process.Continue()
+        finally:
+            self._debugger.SetAsync(was_asynchronous)
+        if error.Fail():
+            raise door.HostError(error.GetCString())
+
     def reached(self, frame, breakpoint):
         """Whether to stay stopped."""
         names = lldb.SBStringList()
         breakpoint.GetNames(names)
         symbol = next(name[len(NAME) :] for name in names if name.startswith(NAME))
         argument = frame.FindRegister("rdi").GetValueAsUnsigned()
+        self.judged_frame = frame
         try:
             reason = self.door.reached(symbol, argument, frame.GetThread().GetThreadID())
         except BaseException as problem:
             reason = "memtrace: defect in the lldb adapter: %r\n" % problem
+        finally:
+            self.judged_frame = None
         if reason is not None:
             self._debugger.GetOutputFile().Write(reason.encode())
             self._debugger.GetOutputFile().Flush()

@@ -131,13 +131,19 @@ MT_EXPORT void mt_session_destroy(struct mt_session *session);
 
 /* Runs one command line, without the leading word `memtrace`: "peak --by line --json". Never NULL. */
 MT_EXPORT const struct mt_answer *mt_session_run(struct mt_session *session, const char *command_line);
+/* The debugger is about to let go of the process `address`, or has just done so: `what` of mt_session_reached. What the
+ * library had asked the process for is taken back. */
+#define MT_REACHED_DETACH "detach"
 /* A thread (0: unknown) reached a breakpoint or a watchpoint that the library had asked for (stop_at, watch: `what` is
  * the symbol or NULL, `address` the first argument of the function or the watched address). Status 0: the process stays
  * stopped, the text says why; MT_ANSWER_GO_ON: let it run, and say nothing. Never NULL. */
 MT_EXPORT const struct mt_answer *mt_session_reached(struct mt_session *session, const char *what, uint64_t address,
                                                      uint64_t tid);
 #define MT_ANSWER_GO_ON 2
-/* 0: answered; 1: an error, whose text is one line without a trailing newline (or, with --json, one JSON object). */
+/* Of mt_session_run: the process is to run; what there is to tell comes from mt_session_reached. */
+#define MT_ANSWER_RESUME 3
+/* 0: answered (2, 3: see above); 1: an error, whose text is one line without a trailing newline (or, with --json, one
+ * JSON object). */
 MT_EXPORT int32_t mt_answer_status(const struct mt_answer *answer);
 /* Whole text, ends with a newline when it is an answer. */
 MT_EXPORT const char *mt_answer_text(const struct mt_answer *answer);

@@ -7,7 +7,7 @@ import pytest
 
 from doors import DOORS, Target, gdb, gdb_door, lldb, lldb_door
 from interpreters import SYSTEM
-from surroundings import COMMAND, PROGRAMS, clean_environment, gcore, run, running
+from surroundings import COMMAND, PROGRAMS, gcore, run, running
 
 ORDERS = 1000
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "cli/limit_report.h"
 #include "cli/place.h"
 #include "cli/prompt.h"
 #include "cli/report.h"
@@ -213,6 +214,8 @@ int main(int argc, char **argv) {
     }
     if (!strcmp(argv[1], "run"))
         return mt_cli_run(argc - 2, argv + 2);
+    if (!strcmp(argv[1], "at-limit"))
+        return mt_cli_at_limit(argc - 2, argv + 2);
     struct request request = {0};
     int status = MT_EXIT_USAGE;
     if (parse(argc - 1, argv + 1, &request)) {

@@ -6,7 +6,14 @@
 #include <stddef.h>
 
 /* Exit statuses of our own. */
-enum { MT_EXIT_OK = 0, MT_EXIT_ERROR = 1, MT_EXIT_USAGE = 2, MT_EXIT_NOT_EXECUTABLE = 126, MT_EXIT_NOT_FOUND = 127 };
+enum {
+    MT_EXIT_OK = 0,
+    MT_EXIT_ERROR = 1,
+    MT_EXIT_USAGE = 2,
+    MT_EXIT_LIMIT = 99,
+    MT_EXIT_NOT_EXECUTABLE = 126,
+    MT_EXIT_NOT_FOUND = 127
+};
 
 /* An answer's or an error's own text, kept beyond the session that gave it. */
 struct mt_report {

@@ -9,15 +9,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "cli/limit_report.h"
 #include "cli/place.h"
 #include "cli/report.h"
 #include "cli/run_child.h"
 #include "cli/run_signals.h"
 #include "cli/run_watch.h"
 #include "cli/terminal.h"
+#include "image/size_text.h"
 #include "memtrace.h"
 
 #define RECORDER "libmemtrace-recorder.so"
@@ -32,10 +35,15 @@ struct run {
     pid_t pid;
     struct mt_report report;
     bool not_recorded;
+    const char *max_heap_text;
+    uint64_t max_heap; /* 0: no limit */
+    const char *core;  /* NULL: none is to be saved */
+    bool failed;       /* to save the core */
 };
 
 const char *mt_cli_run_usage(void) {
-    return "memtrace run [--level objects|heap] [--follow] [--report COMMAND] [--json] [--out FILE] -- PROGRAM ARGS...";
+    return "memtrace run [--level objects|heap] [--follow] [--max-heap SIZE] [--core FILE] [--report COMMAND] [--json] "
+           "[--out FILE] -- PROGRAM ARGS...";
 }
 
 static void print_help(void) {
@@ -48,6 +56,11 @@ static void print_help(void) {
            "  --follow          record its children too, and the programs that they run. The\n"
            "                    report is about the program itself: ask a child while it\n"
            "                    runs, by its number: memtrace --pid PID peak\n"
+           "  --max-heap SIZE   when what it has allocated passes SIZE (200M, 200Mi), report\n"
+           "                    what it consists of, who holds it and where the threads are,\n"
+           "                    end the program, and exit with status 99. Children that it\n"
+           "                    has go on; the report names them\n"
+           "  --core FILE       then save a core of it too\n"
            "  --report COMMAND  what to report, `peak` otherwise: \"live --by line\"\n"
            "  --json            report as one JSON object\n"
            "  --out FILE        report into FILE\n",
@@ -77,10 +90,12 @@ static bool parse(int count, char **arguments, struct run *run) {
         }
         char *equals = strchr(option, '=');
         size_t length = equals ? (size_t)(equals - option) : strlen(option);
-        const char **value = length == 7 && !strncmp(option, "--level", 7)    ? &run->level
-                             : length == 8 && !strncmp(option, "--report", 8) ? &run->report_command
-                             : length == 5 && !strncmp(option, "--out", 5)    ? &run->out
-                                                                              : NULL;
+        const char **value = length == 7 && !strncmp(option, "--level", 7)        ? &run->level
+                             : length == 8 && !strncmp(option, "--report", 8)     ? &run->report_command
+                             : length == 5 && !strncmp(option, "--out", 5)        ? &run->out
+                             : length == 10 && !strncmp(option, "--max-heap", 10) ? &run->max_heap_text
+                             : length == 6 && !strncmp(option, "--core", 6)       ? &run->core
+                                                                                  : NULL;
         if (!value)
             return usage("unknown option", option);
         if (!equals && i + 1 == count)
@@ -89,6 +104,10 @@ static bool parse(int count, char **arguments, struct run *run) {
     }
     if (strcmp(run->level, "objects") && strcmp(run->level, "heap"))
         return usage("no such level:", run->level);
+    if (run->max_heap_text && (!mt_size_from_text(run->max_heap_text, &run->max_heap) || !run->max_heap))
+        return usage("no such size:", run->max_heap_text);
+    if (run->core && !run->max_heap)
+        return usage("--core goes with --max-heap", NULL);
     if (i >= count)
         return usage("which program?", NULL);
     run->arguments = arguments + i;
@@ -146,6 +165,21 @@ static void ask(void *context) {
     sigaction(SIGINT, &forwarding, NULL);
 }
 
+/* All threads stand still, and will run no more. */
+static void ask_at_limit(void *context, pid_t tid, uint64_t event) {
+    struct run *run = context;
+    struct mt_limit_stop stop = {run->pid, tid, event};
+    struct mt_session *session;
+    const struct mt_answer *opening = mt_session_open_stopped(mt_terminal_host(), run->pid, &session);
+    if (mt_answer_status(opening)) {
+        mt_report_take(&run->report, opening);
+        return;
+    }
+    mt_limit_report(session, &stop, run->json, &run->report);
+    run->failed = run->core && !mt_limit_core(session, run->core);
+    mt_session_destroy(session);
+}
+
 static void write_report(const struct run *run) {
     const struct mt_report *report = &run->report;
     bool is_line = report->status && report->text && report->text[0] != '{';
@@ -182,7 +216,7 @@ int mt_cli_run(int count, char **arguments) {
     }
     bool trace = !mt_child_has_special_rights(run.arguments[0]);
     struct mt_child child;
-    if (!mt_child_start(&(struct mt_child_options){recorder, run.level, run.follow, run.arguments}, trace,
+    if (!mt_child_start(&(struct mt_child_options){recorder, run.level, run.follow, run.max_heap, run.arguments}, trace,
                         mt_watch_trace_options(), &child))
         return start_failed();
     run.pid = child.pid;
@@ -193,13 +227,22 @@ int mt_cli_run(int count, char **arguments) {
         mt_complain("run: may not watch the program (ptrace: %s): it runs, but there will be no report",
                     strerror(child.trace_errno));
     bool traced = trace && !child.trace_errno;
+    if (!traced && run.max_heap) {
+        mt_complain("run: without that --max-heap can't end it: it is not started");
+        kill(child.pid, SIGKILL);
+        waitpid(child.pid, NULL, 0);
+        return MT_EXIT_ERROR;
+    }
     mt_child_go(&child);
-    struct mt_watched_end end = traced ? mt_watch_traced(child.pid, ask, &run) : mt_watch_untraced(child.pid);
+    struct mt_watch_handlers handlers = {ask, run.max_heap ? ask_at_limit : NULL, &run};
+    struct mt_watched_end end = traced ? mt_watch_traced(child.pid, &handlers) : mt_watch_untraced(child.pid);
     mt_signals_restore();
     if (end.seen)
         write_report(&run);
     else if (traced && end.began)
         mt_complain("run: the program was gone before its memory could be read: there is no report");
     mt_report_deinit(&run.report);
+    if (end.passed_limit)
+        return run.failed ? MT_EXIT_ERROR : MT_EXIT_LIMIT;
     mt_end_as(end.wait_status);
 }

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,6 +18,16 @@
 #include "base/cleanup.h"
 #include "cli/report.h"
 
+/* The limits of the user's own environment are not ours. */
+static bool set_limit(const struct mt_child_options *options) {
+    char bytes[24], tracer[16];
+    snprintf(bytes, sizeof(bytes), "%" PRIu64, options->max_heap);
+    snprintf(tracer, sizeof(tracer), "%d", (int)getppid());
+    if (!options->max_heap)
+        return !unsetenv("MEMTRACE_MAX_HEAP");
+    return !setenv("MEMTRACE_MAX_HEAP", bytes, 1) && !setenv("MEMTRACE_TRACER", tracer, 1);
+}
+
 static bool set_environment(const struct mt_child_options *options) {
     MT_AUTO_FREE char *preload = NULL;
     const char *users = getenv("LD_PRELOAD");
@@ -25,7 +36,7 @@ static bool set_environment(const struct mt_child_options *options) {
         preload = NULL;
         return false;
     }
-    if (setenv("LD_PRELOAD", preload, 1) || setenv("MEMTRACE_LEVEL", options->level, 1))
+    if (setenv("LD_PRELOAD", preload, 1) || setenv("MEMTRACE_LEVEL", options->level, 1) || !set_limit(options))
         return false;
     if (options->follow)
         return !setenv("MEMTRACE_FOLLOW", "1", 1) && !unsetenv("MEMTRACE_PID");

@@ -3,12 +3,14 @@
 #define MEMTRACE_CLI_RUN_CHILD_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct mt_child_options {
     const char *recorder; /* path of the library to preload */
     const char *level;    /* "objects" or "heap" */
     bool follow;          /* record its children too, and what they run */
+    uint64_t max_heap;    /* live bytes beyond which it is to trap; 0: none */
     char **arguments;     /* NULL-terminated; the first is the program, looked up in PATH */
 };
 

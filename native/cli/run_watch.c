@@ -10,12 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/user.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "cli/run_signals.h"
+#include "image/image.h"
 
 #define TASK_EXITING 0x4u /* flag of a task in /proc/PID/stat: it runs no more code of the program */
 #define KILL_PENDING (1ull << (SIGKILL - 1))
@@ -27,8 +29,7 @@ struct watch {
     pid_t pid;
     struct mt_watched_end end;
     bool stopped_itself; /* the last SIGSTOP came from the program, not from elsewhere */
-    void (*at_end)(void *context);
-    void *context;
+    const struct mt_watch_handlers *handlers;
 };
 
 unsigned mt_watch_trace_options(void) {
@@ -158,7 +159,7 @@ static void handle_exit(struct watch *watch, pid_t tid) {
     bool is_end = watch->end.began && !watch->end.seen && is_last(watch->pid, &tid);
     if (is_end) {
         watch->end.seen = true;
-        watch->at_end(watch->context);
+        watch->handlers->at_end(watch->handlers->context);
     }
     resume(tid, 0);
     if (!is_end && is_main)
@@ -213,12 +214,54 @@ static void handle_trap_stop(struct watch *watch, pid_t tid, int signal_number) 
         stop_with_program(tid, signal_number);
 }
 
+/* --- the limit of the heap
+ * ----------------------------------------------------------------------------------------------- */
+
+/* Takes hold of all threads but `tid`, until no new one is found. */
+static void stop_others(pid_t pid, pid_t tid) {
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+    for (bool found_new = true, first = true; found_new; first = false) {
+        found_new = false;
+        DIR *directory = opendir(path);
+        struct dirent *entry;
+        while (directory && (entry = readdir(directory))) {
+            pid_t other = (pid_t)strtol(entry->d_name, NULL, 10);
+            int status;
+            if (other <= 0 || other == tid)
+                continue;
+            bool is_new = ptrace(PTRACE_SEIZE, other, NULL, NULL) == 0;
+            /* One that was traced before stands since the first round, or since it began. */
+            if ((is_new || first) && ptrace(PTRACE_INTERRUPT, other, NULL, NULL) == 0)
+                waitpid(other, &status, __WALL);
+            found_new = found_new || is_new;
+        }
+        if (directory)
+            closedir(directory);
+    }
+}
+
+static bool handle_limit(struct watch *watch, pid_t tid) {
+    struct user_regs_struct registers;
+    siginfo_t info;
+    if (!watch->handlers->at_limit || watch->end.seen || ptrace(PTRACE_GETSIGINFO, tid, NULL, &info) ||
+        info.si_code != SI_KERNEL || ptrace(PTRACE_GETREGS, tid, NULL, &registers) || registers.rax != MT_LIMIT_TRAP)
+        return false;
+    stop_others(watch->pid, tid);
+    watch->end.seen = watch->end.passed_limit = true;
+    watch->handlers->at_limit(watch->handlers->context, tid, registers.rdi);
+    kill(watch->pid, SIGKILL);
+    return true;
+}
+
 static void handle_stop(struct watch *watch, pid_t tid, int status) {
     int signal_number = WSTOPSIG(status);
     switch (status >> 16) {
     case 0:
         if (signal_number == SIGSTOP)
             watch->stopped_itself = came_from_itself(watch->pid, tid);
+        if (signal_number == SIGTRAP && handle_limit(watch, tid))
+            break;
         resume(tid, signal_number);
         break;
     case PTRACE_EVENT_STOP:
@@ -238,8 +281,8 @@ static void handle_stop(struct watch *watch, pid_t tid, int status) {
     }
 }
 
-struct mt_watched_end mt_watch_traced(pid_t pid, void (*at_end)(void *context), void *context) {
-    struct watch watch = {.pid = pid, .at_end = at_end, .context = context};
+struct mt_watched_end mt_watch_traced(pid_t pid, const struct mt_watch_handlers *handlers) {
+    struct watch watch = {.pid = pid, .handlers = handlers};
     for (;;) {
         int status;
         pid_t tid = waitpid(-1, &status, __WALL);

@@ -16,7 +16,9 @@
 #include "commands/words.h"
 #include "output/text.h"
 
-#define KINDS (MT_OPTION_HEAP | MT_OPTION_ALLOC | MT_OPTION_NEW_PEAK | MT_OPTION_FREE | MT_OPTION_TYPE_COUNT)
+#define KINDS                                                                                                          \
+    (MT_OPTION_HEAP | MT_OPTION_ALLOC | MT_OPTION_NEW_PEAK | MT_OPTION_FREE | MT_OPTION_TYPE_COUNT | MT_OPTION_LINE |  \
+     MT_OPTION_FUNCTION)
 
 /* --- one more ------------------------------------------------------------------------------------------------------
  */
@@ -25,7 +27,10 @@
 static struct mt_error *find_recording(struct mt_call *call, struct mt_image **ret_image) {
     struct mt_host_description description;
     struct mt_image *image = NULL;
+    const struct mt_host *host = mt_session_debugger(call->session);
     struct mt_error *error = mt_request_describe(call, "stopped", &description);
+    if (!error && (!host || !host->stop_at))
+        error = mt_error_create(MT_ERROR_UNSUPPORTED, "only a debugger can stop a process: use gdb or lldb");
     if (error)
         return error;
     if (description.kind == MT_HOST_NONE) {
@@ -68,6 +73,14 @@ static struct mt_error *find_block(struct mt_call *call, const struct mt_image *
     return NULL;
 }
 
+/* --line FILE:LINE and --function NAME */
+static struct mt_error *fill_python(const struct mt_options *options, struct mt_breakpoint *breakpoint) {
+    breakpoint->kind = options->given & MT_OPTION_LINE ? MT_BREAK_LINE : MT_BREAK_FUNCTION;
+    breakpoint->argument = options->line;
+    breakpoint->type_name = strdup(options->place);
+    return breakpoint->type_name ? NULL : &mt_error_no_memory;
+}
+
 static struct mt_error *fill(struct mt_call *call, const struct mt_image *image, struct mt_breakpoint *breakpoint) {
     const struct mt_options *options = &call->options;
     switch (options->given & KINDS) {
@@ -91,15 +104,20 @@ static struct mt_error *fill(struct mt_call *call, const struct mt_image *image,
     case MT_OPTION_TYPE_COUNT:
         breakpoint->kind = MT_BREAK_TYPE_COUNT;
         return image ? mt_break_type_fill(call, breakpoint) : need_process("--type-count");
+    case MT_OPTION_LINE:
+    case MT_OPTION_FUNCTION:
+        return fill_python(options, breakpoint);
     default:
-        return mt_error_create(MT_ERROR_USAGE, "one of --heap, --alloc, --new-peak, --free and --type-count at a time");
+        return mt_error_create(MT_ERROR_USAGE, "one of --heap, --alloc, --new-peak, --free, --type-count, --line and "
+                                               "--function at a time");
     }
 }
 
 static void emit_added(struct mt_call *call, const struct mt_image *image, const struct mt_breakpoint *breakpoint) {
     struct mt_emitter *emitter = &call->emitter;
     struct mt_strbuf line = MT_STRBUF_INIT;
-    mt_strbuf_printf(&line, "memory breakpoint %" PRIu32 ": ", breakpoint->number);
+    mt_strbuf_printf(&line, "%s breakpoint %" PRIu32 ": ", mt_breakpoint_is_python(breakpoint) ? "Python" : "memory",
+                     breakpoint->number);
     mt_breakpoint_append(&line, breakpoint);
     if (!image) {
         mt_strbuf_append(&line, ", from the first instruction of the next `run` on");
@@ -107,7 +125,7 @@ static void emit_added(struct mt_call *call, const struct mt_image *image, const
         mt_strbuf_append(&line, " (now ");
         mt_text_count(&line, breakpoint->last.instances);
         mt_strbuf_append_char(&line, ')');
-    } else if (breakpoint->kind != MT_BREAK_FREE) {
+    } else if (breakpoint->kind == MT_BREAK_HEAP || breakpoint->kind == MT_BREAK_PEAK) {
         int64_t bytes =
             breakpoint->kind == MT_BREAK_PEAK ? mt_image_shard(image)->peak_bytes : mt_image_shard(image)->live_bytes;
         mt_strbuf_append(&line, breakpoint->kind == MT_BREAK_PEAK ? " (so far " : " (now ");
@@ -122,12 +140,9 @@ static void emit_added(struct mt_call *call, const struct mt_image *image, const
 
 static struct mt_error *add(struct mt_call *call) {
     const struct mt_options *options = &call->options;
-    const struct mt_host *host = mt_session_debugger(call->session);
     struct mt_breakpoint breakpoint = {.temporary = options->given & MT_OPTION_TEMPORARY};
     const struct mt_breakpoint *added;
     struct mt_image *image;
-    if (!host || !host->stop_at)
-        return mt_error_create(MT_ERROR_UNSUPPORTED, "only a debugger can stop a process: use gdb or lldb");
     if ((options->given & MT_OPTION_ABOVE) && !(options->given & MT_OPTION_NEW_PEAK))
         return mt_error_create(MT_ERROR_USAGE, "--above goes with --new-peak");
     struct mt_error *error = find_recording(call, &image);
@@ -151,7 +166,7 @@ static struct mt_error *add(struct mt_call *call) {
  */
 
 static const char *kind_name(enum mt_breakpoint_kind kind) {
-    static const char *const names[] = {"heap", "alloc", "new-peak", "free", "type-count"};
+    static const char *const names[] = {"heap", "alloc", "new-peak", "free", "type-count", "line", "function"};
     return names[kind];
 }
 
@@ -190,9 +205,13 @@ static void emit_row(struct mt_call *call, const struct mt_breakpoint *breakpoin
     mt_emit_string(emitter, "condition", breakpoint->condition);
     mt_emit_boolean(emitter, "temporary", breakpoint->temporary);
     mt_emit_boolean(emitter, "active", !is_of_another);
-    if (breakpoint->kind == MT_BREAK_FREE)
+    if (mt_breakpoint_is_python(breakpoint))
+        mt_emit_string(emitter, breakpoint->kind == MT_BREAK_LINE ? "file" : "function", breakpoint->type_name);
+    if (breakpoint->kind == MT_BREAK_LINE)
+        mt_emit_unsigned(emitter, "line", breakpoint->argument);
+    else if (breakpoint->kind == MT_BREAK_FREE)
         mt_emit_address(emitter, "address", breakpoint->argument);
-    else
+    else if (breakpoint->kind != MT_BREAK_FUNCTION)
         mt_emit_unsigned(emitter, breakpoint->kind == MT_BREAK_TYPE_COUNT ? "instances" : "bytes",
                          breakpoint->argument);
     emit_last(emitter, breakpoint);
@@ -264,6 +283,13 @@ const struct mt_command mt_break_command = {
         "that died with its process. Before `run`, `memtrace record` comes first.\n"
         "A hit shows as a stop in memtrace_stop_hook, with the Python line that caused it; `up` leads to it. What is "
         "not waited for costs the process a comparison an event.\n"
+        "--line and --function stop at Python's own lines, where `memtrace next` and `finish` go on from. They run "
+        "code in "
+        "the process: the recorder sets CPython's events of those functions (sys.monitoring from 3.12 on; before that "
+        "a "
+        "trace function, which slows down all Python code), as soon as the main thread comes to a safe point. A "
+        "function "
+        "that stops shows at its first line.\n"
         "--type-count counts by the references to the class, and then the instances themselves: it stops at the first "
         "allocation or free after the one that made them N.",
     .run = run_break,

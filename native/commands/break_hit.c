@@ -126,6 +126,9 @@ static void append_sentence(struct mt_strbuf *out, const struct mt_breakpoint *b
         mt_text_count(out, breakpoint->last.instances);
         mt_strbuf_printf(out, " instances of %s", breakpoint->type_name);
         break;
+    case MT_BREAK_LINE:
+    case MT_BREAK_FUNCTION:
+        break;
     }
 }
 
@@ -173,8 +176,7 @@ static struct mt_error *tell(struct mt_call *call, struct mt_breakpoint *breakpo
 /* --- whether to stop -----------------------------------------------------------------------------------------------
  */
 
-/* A condition without a value stops, as those of debuggers do. */
-static struct mt_error *holds(struct mt_call *call, const struct mt_breakpoint *breakpoint, bool *ret) {
+struct mt_error *mt_break_condition_holds(struct mt_call *call, const struct mt_breakpoint *breakpoint, bool *ret) {
     const struct mt_host *host = mt_session_debugger(call->session);
     uint64_t value = 0;
     if (!breakpoint->condition) {
@@ -202,7 +204,7 @@ static struct mt_error *judge(struct mt_call *call, struct mt_breakpoint *breakp
             error = mt_breakpoints_write(call, breakpoint);
     }
     if (!error && enough)
-        error = holds(call, breakpoint, &stops);
+        error = mt_break_condition_holds(call, breakpoint, &stops);
     if (!error && stops) {
         breakpoint->hits++;
         error = tell(call, breakpoint, hit);
@@ -219,7 +221,7 @@ static struct mt_error *judge_all(struct mt_call *call, struct hit *hit, bool *r
     for (size_t i = 0; i < breakpoints->list.length && !error;) {
         struct mt_breakpoint *breakpoint = &breakpoints->list.data[i];
         bool done = false;
-        if (hit->event.fired & UINT32_C(1) << breakpoint->slot)
+        if (!mt_breakpoint_is_python(breakpoint) && (hit->event.fired & UINT32_C(1) << breakpoint->slot))
             error = judge(call, breakpoint, hit, ret_stays, &done);
         if (!error && done)
             error = mt_breakpoints_remove(call, i);

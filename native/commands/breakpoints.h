@@ -19,6 +19,8 @@ enum mt_breakpoint_kind {
     MT_BREAK_PEAK,
     MT_BREAK_FREE,
     MT_BREAK_TYPE_COUNT,
+    MT_BREAK_LINE, /* of Python: these two have slots of their own, and stop elsewhere (python_stops.h) */
+    MT_BREAK_FUNCTION,
 };
 
 /* What happened when a breakpoint last stopped the process. */
@@ -35,7 +37,7 @@ struct mt_breakpoint {
     uint64_t argument; /* bytes; FREE: the block's address; TYPE_COUNT: how many instances */
     uint64_t size;     /* FREE: of the block */
     uint64_t type;     /* TYPE_COUNT: the class's address */
-    char *type_name;   /* TYPE_COUNT */
+    char *type_name;   /* TYPE_COUNT; LINE: the file; FUNCTION: its name */
     int64_t limit;     /* TYPE_COUNT: of the word at the class's reference count */
     bool is_over;      /* HEAP: it is over the argument already, when the breakpoint is set */
     int32_t pid;       /* FREE, TYPE_COUNT: the process that it is about; 0: any */
@@ -49,7 +51,8 @@ struct mt_breakpoint {
 struct mt_breakpoints {
     MT_VECTOR(struct mt_breakpoint) list; /* by number */
     uint32_t last_number;                 /* numbers are never used again */
-    int32_t pid;                          /* the process whose slots were written; 0: none */
+    int32_t pid;                          /* the process that was looked at last; 0: none */
+    bool is_written;                      /* it has our slots */
     bool is_hooked;                       /* the debugger stops at the recorder's hook */
 };
 
@@ -67,6 +70,11 @@ struct mt_error *mt_breakpoints_write(struct mt_call *call, const struct mt_brea
  * unless that was done for this process before (what is about an earlier process is left out); lets go of the hook when
  * the list is empty. */
 struct mt_error *mt_breakpoints_enter(struct mt_call *call, int32_t pid);
+/* Takes all slots out of process `pid`, which the debugger lets go of: where it runs already, it is stopped for that.
+ */
+struct mt_error *mt_breakpoints_leave(struct mt_call *call, int32_t pid);
+/* Is it a line or a function of Python that it stops at? */
+bool mt_breakpoint_is_python(const struct mt_breakpoint *breakpoint);
 void mt_breakpoints_deinit(struct mt_breakpoints *breakpoints);
 
 /* Appends what it waits for: "heap over 300 MB", "1,000 instances of Order". */

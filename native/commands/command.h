@@ -48,10 +48,15 @@ extern const struct mt_command mt_caches_command;
 extern const struct mt_command mt_path_command;
 extern const struct mt_command mt_threads_command;
 extern const struct mt_command mt_audit_command;
+extern const struct mt_command mt_core_command;
 extern const struct mt_command mt_summary_command;
 extern const struct mt_command mt_break_command;
 extern const struct mt_command mt_break_list_command;
 extern const struct mt_command mt_break_delete_command;
+extern const struct mt_command mt_next_command;
+extern const struct mt_command mt_finish_command;
+extern const struct mt_command mt_lines_command;
+extern const struct mt_command mt_lines_stop_command;
 extern const struct mt_command mt_set_command;
 extern const struct mt_command mt_show_command;
 extern const struct mt_command mt_help_command;
@@ -76,6 +81,7 @@ struct mt_call {
     const char *argument; /* "" when there is none */
     struct mt_emitter emitter;
     struct mt_watch watch;
+    bool resumes;            /* the answer is what the process does next: it is to run */
     struct mt_json warnings; /* strings of a JSON array; see mt_call_warn */
     struct mt_strbuf warnings_text;
 };

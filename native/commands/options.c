@@ -51,7 +51,8 @@ static const struct option options[] = {
     {MT_OPTION_ALL_ROOTS, "--all-roots", NULL, NULL, NULL, "find every root, not only the nearest"},
     {MT_OPTION_TYPE, "--type", "TYPE", NULL, NULL, "of all instances of this type, instead of one object"},
     {MT_OPTION_THREAD, "--thread", "T", NULL, NULL,
-     "a thread by its number in `threads`: it alone is shown, and names are those of its frames"},
+     "a thread by its number in `threads`: it alone is shown, and names are those of its frames (else those of the "
+     "debugger's selected thread, or of the one that runs Python)"},
     {MT_OPTION_FRAME, "--frame", "N", NULL, NULL, "names are those of this frame of the thread: 0 is the innermost"},
     {MT_OPTION_DEEP, "--deep", NULL, NULL, NULL, "sum up all that it leads to, but for types and modules"},
     {MT_OPTION_EXCLUSIVE, "--exclusive", NULL, NULL, NULL, "sum up what only it keeps alive"},
@@ -62,6 +63,10 @@ static const struct option options[] = {
     {MT_OPTION_FREE, "--free", "ADDR", NULL, NULL,
      "the block that contains ADDR ends: freed, moved or unmapped; ADDR is one word, as of `born`"},
     {MT_OPTION_TYPE_COUNT, "--type-count", "TYPE N", NULL, NULL, "N instances of the Python class TYPE are alive"},
+    {MT_OPTION_LINE, "--line", "FILE:LINE", NULL, NULL,
+     "Python comes to this line; FILE is a file's name, or the end of its path"},
+    {MT_OPTION_FUNCTION, "--function", "NAME", NULL, NULL,
+     "a Python function is called: its name, or the end of its qualified name"},
     {MT_OPTION_TEMPORARY, "--temporary", NULL, NULL, NULL, "stop once, then forget the breakpoint"},
     {MT_OPTION_IF, "--if", "EXPRESSION", NULL, NULL,
      "stop only where this expression of the debugger is not 0: the rest of the line"},
@@ -185,6 +190,20 @@ static struct mt_error *parse_type_count(const char *words, char *ret_type, uint
     return parse_type(type, ret_type);
 }
 
+static struct mt_error *parse_line(const char *word, struct mt_options *ret) {
+    const char *colon = strrchr(word, ':');
+    size_t line;
+    if (!colon || colon == word || !mt_word_is_number(colon + 1, &line) || line == 0 || line > INT32_MAX)
+        return mt_error_create(MT_ERROR_USAGE, "--line takes a file and a line, --line app.py:12, not `%s`", word);
+    if ((size_t)(colon - word) >= sizeof ret->place)
+        return mt_error_create(MT_ERROR_USAGE, "--line takes the end of a file's path, at most %d bytes",
+                               (int)sizeof ret->place - 1);
+    memcpy(ret->place, word, (size_t)(colon - word));
+    ret->place[colon - word] = '\0';
+    ret->line = line;
+    return NULL;
+}
+
 static struct mt_error *apply(const struct option *option, const char *value, struct mt_options *result) {
     switch (option->id) {
     case MT_OPTION_BY:
@@ -212,6 +231,10 @@ static struct mt_error *apply(const struct option *option, const char *value, st
         return parse_type_count(value, result->type, &result->count);
     case MT_OPTION_IF:
         return parse_text(option->name, value, result->condition, sizeof result->condition);
+    case MT_OPTION_LINE:
+        return parse_line(value, result);
+    case MT_OPTION_FUNCTION:
+        return parse_text(option->name, value, result->place, sizeof result->place);
     case MT_OPTION_NEW_PEAK:
     case MT_OPTION_TEMPORARY:
     case MT_OPTION_DEEP:

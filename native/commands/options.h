@@ -14,6 +14,7 @@
 #define MT_TYPE_WORD 256 /* bytes of a type's name as an argument, its NUL among them */
 #define MT_ADDRESS_WORD 256
 #define MT_CONDITION 512
+#define MT_PLACE_WORD 240
 
 /* Which options a command takes: a sum of these. */
 enum mt_option {
@@ -38,6 +39,8 @@ enum mt_option {
     MT_OPTION_TYPE_COUNT = 1 << 18,
     MT_OPTION_IF = 1 << 19,
     MT_OPTION_TEMPORARY = 1 << 20,
+    MT_OPTION_LINE = 1 << 21,
+    MT_OPTION_FUNCTION = 1 << 22,
 };
 
 struct mt_options {
@@ -53,7 +56,9 @@ struct mt_options {
     char block[MT_ADDRESS_WORD]; /* of --free: an address as people write it */
     uint64_t count;              /* of --type-count; its TYPE is `type` */
     char condition[MT_CONDITION];
-    size_t frame; /* a frame's number in its thread, 0 is the innermost; SIZE_MAX: not given */
+    char place[MT_PLACE_WORD]; /* the file of --line, the name of --function */
+    uint64_t line;             /* of --line */
+    size_t frame;              /* a frame's number in its thread, 0 is the innermost; SIZE_MAX: not given */
 };
 
 /* Parses the options at the start of `line`; *ret_rest points behind them and behind the blanks that follow (and behind

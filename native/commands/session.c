@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "commands/reached.h"
 #include "commands/words.h"
+#include "image/python_stops.h"
 #include "output/text.h"
 #include "target/host.h"
 #include "target/target.h"
@@ -46,6 +47,7 @@ struct mt_session {
     struct mt_settings settings;
     struct mt_session_environment environment;
     struct mt_breakpoints breakpoints;
+    struct mt_step step;
     uint32_t hinted; /* bit i: the hint of command i was shown */
     struct mt_answer answer;
     char *completion;
@@ -149,6 +151,10 @@ struct mt_session_environment *mt_session_environment(struct mt_session *session
 
 struct mt_breakpoints *mt_session_breakpoints(struct mt_session *session) {
     return &session->breakpoints;
+}
+
+struct mt_step *mt_session_step(struct mt_session *session) {
+    return &session->step;
 }
 
 struct mt_handles *mt_session_handles(struct mt_session *session) {
@@ -577,9 +583,10 @@ const struct mt_answer *mt_session_run(struct mt_session *session, const char *c
     struct mt_strbuf text = MT_STRBUF_INIT;
     if (error)
         write_error(&call, error, &text);
-    else
+    else if (!call.resumes)
         write_answer(&call, &text);
-    const struct mt_answer *answer = end_call(&call, error != NULL, error, &text);
+    int32_t status = error ? 1 : call.resumes ? MT_ANSWER_RESUME : 0;
+    const struct mt_answer *answer = end_call(&call, status, error, &text);
     /* A process that we stopped ourselves goes on as soon as it can; a core and a debugger's process stay as they are.
      */
     if ((session->source == SOURCE_PID || session->source == SOURCE_STOPPED) && !session->keeps_stopped) {
@@ -595,7 +602,10 @@ const struct mt_answer *mt_session_reached(struct mt_session *session, const cha
     struct mt_call call;
     bool stays = false;
     begin_call(session, &call);
-    call.command = &mt_break_command;
+    /* The end of a step is the answer of the command that began it. */
+    bool is_python = what && strcmp(what, MT_PYTHON_STOP_SYMBOL) == 0;
+    call.command = is_python && session->step.command ? session->step.command : &mt_break_command;
+    call.emitter.json = is_python && session->step.command && session->step.json;
     struct mt_error *error = mt_session_describe(session, &description);
     if (!error) {
         forget_stop(session, &description);
@@ -603,7 +613,12 @@ const struct mt_answer *mt_session_reached(struct mt_session *session, const cha
     }
     mt_watch_done(&call.watch);
     struct mt_strbuf text = MT_STRBUF_INIT;
-    mt_strbuf_append_bytes(&text, call.emitter.body.data, call.emitter.body.length);
+    if (stays && call.emitter.json && !error)
+        write_answer(&call, &text);
+    else if (!call.emitter.json)
+        mt_strbuf_append_bytes(&text, call.emitter.body.data, call.emitter.body.length);
+    if (stays || error)
+        session->step = (struct mt_step){0};
     if (error) { /* the user is to know */
         write_error(&call, error, &text);
         mt_strbuf_append_char(&text, '\n');

@@ -9,6 +9,7 @@
 #include "commands/command.h"
 #include "commands/handles.h"
 #include "commands/settings.h"
+#include "commands/step.h"
 #include "memtrace.h"
 
 /* NULL on a command line without a debugger. */
@@ -25,6 +26,8 @@ struct mt_session_environment {
 };
 struct mt_session_environment *mt_session_environment(struct mt_session *session);
 struct mt_breakpoints *mt_session_breakpoints(struct mt_session *session);
+/* The step whose end the next stop may be. */
+struct mt_step *mt_session_step(struct mt_session *session);
 /* The rows numbered at this stop. */
 struct mt_handles *mt_session_handles(struct mt_session *session);
 /* How the user wants answers. */

@@ -55,8 +55,10 @@ void mt_size_append(struct mt_strbuf *out, uint64_t bytes) {
     } units[] = {{UINT64_C(1000000000), "GB"}, {1000000, "MB"}, {1000, "kB"}};
     for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
         uint64_t tenth = units[i].factor / 10;
-        if (bytes < units[i].factor || bytes % tenth != 0)
+        if (bytes < units[i].factor)
             continue;
+        if (bytes % tenth != 0)
+            break;
         mt_text_count(out, bytes / units[i].factor);
         if (bytes / tenth % 10 != 0)
             mt_strbuf_printf(out, ".%" PRIu64, bytes / tenth % 10);

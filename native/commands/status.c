@@ -71,6 +71,10 @@ static void judge_image(const struct mt_image *image, struct lacks *lacks) {
     if (header->attached != 0)
         add_lack(lacks, "older memory", "the recorder preloaded from the start (`memtrace run`)",
                  "it was attached to the running process: what was allocated before is not known");
+    if (header->limit_state == MT_LIMIT_NOT_FOUND)
+        add_lack(lacks, "the heap's limit", "MEMTRACE_MAX_HEAP in bytes", "neither cgroup nor RLIMIT_AS has one");
+    else if (header->limit_state == MT_LIMIT_BAD)
+        add_lack(lacks, "the heap's limit", "MEMTRACE_MAX_HEAP=500M, or 80%", "MEMTRACE_MAX_HEAP was no size");
     if (header->dropped[MT_DROP_SIGNAL] > 0)
         add_lack(lacks, "events", "nothing: they are few", "%" PRIu64 " came from signal handlers inside an event",
                  header->dropped[MT_DROP_SIGNAL]);
@@ -206,6 +210,8 @@ static void emit_recording(struct mt_call *call, const struct mt_image *image) {
     mt_emit_unsigned(emitter, "recorder_bytes", header->recorder_bytes);
     mt_emit_unsigned(emitter, "reserved_bytes", header->reserved_bytes);
     mt_emit_unsigned(emitter, "file_map_bytes", header->file_map_bytes);
+    if (header->limit_state == MT_LIMIT_SET)
+        mt_emit_unsigned(emitter, "limit_bytes", header->limit_bytes);
     mt_emit_string(emitter, "python_stacks", python_state_name(header->python_state));
     mt_emit_string(emitter, "python_allocator", header->python_allocator[0] != '\0' ? header->python_allocator : NULL);
     mt_emit_unsigned(emitter, "python_rewrapped", header->python_rewrapped);
@@ -232,6 +238,12 @@ static void emit_recording(struct mt_call *call, const struct mt_image *image) {
     mt_emit_line(emitter, "%s", line.data ? line.data : "");
     mt_strbuf_deinit(&line);
 
+    if (header->limit_state == MT_LIMIT_SET) {
+        struct mt_strbuf limit = MT_STRBUF_INIT;
+        mt_text_size(&limit, header->limit_bytes);
+        mt_emit_line(emitter, "limit: the process ends when live bytes pass %s", limit.data ? limit.data : "?");
+        mt_strbuf_deinit(&limit);
+    }
     if (in_flight > 0)
         mt_emit_line(emitter, "in flight: %" PRIu64 " event%s", in_flight, in_flight == 1 ? "" : "s");
     if (header->python_allocator[0] != '\0')

@@ -20,6 +20,8 @@ READ, WRITE, EXECUTE = 1, 2, 4  # flags of a region
 
 SUCCESS, INTERRUPTED, FAILED = 0, 1, -1  # what a callback returns
 GO_ON = 2  # MT_ANSWER_GO_ON
+DETACH = "detach"  # MT_REACHED_DETACH
+RESUME = 3  # MT_ANSWER_RESUME
 
 PAGE = 4096
 PROGRESS_INTERVAL = 0.25  # seconds: a console line is rewritten at most four times a second
@@ -126,6 +128,10 @@ class Host:
         """An internal hardware watchpoint on writes. When it is hit: Door.reached."""
         raise HostError("not offered")
 
+    def resume(self):
+        """Lets the process run until it stops again, for the user (not a callback: called when the library is done)."""
+        raise HostError("not offered")
+
     def run_to(self, tid, addresses, milliseconds):
         """(number of the thread, index of the address that it reached or None): see run_to in native/memtrace.h."""
         raise HostError("not offered")
@@ -218,10 +224,13 @@ def _bytes(value):
 
 
 def library_path(adapter_file):
-    """libmemtrace.so for the adapter in `adapter_file`: $MEMTRACE_LIBRARY, or the build beside the adapter."""
+    """libmemtrace.so for the adapter in `adapter_file`: $MEMTRACE_LIBRARY, the build beside the adapter, or what `make
+    install` put into lib/ for an adapter in share/memtrace/."""
     chosen = os.environ.get("MEMTRACE_LIBRARY")
-    path = chosen or os.path.join(os.path.dirname(os.path.realpath(adapter_file)), "..", "build", "libmemtrace.so")
-    path = os.path.realpath(path)
+    above = os.path.dirname(os.path.dirname(os.path.realpath(adapter_file)))
+    built = os.path.join(above, "build", "libmemtrace.so")
+    installed = os.path.join(above, "..", "..", "lib", "memtrace", "libmemtrace.so")
+    path = os.path.realpath(chosen or (built if os.path.isfile(built) or not os.path.isfile(installed) else installed))
     if not os.path.isfile(path):
         advice = "set MEMTRACE_LIBRARY to libmemtrace.so" if chosen else "run `make`, or set MEMTRACE_LIBRARY"
         raise DoorError("memtrace: no library at %s: %s" % (path, advice))
@@ -289,10 +298,14 @@ class Door:
 
     def _run(self, command_line):
         status, text = self._ask(lambda: self._calls.mt_session_run(self._session, _bytes(command_line)))
+        if status == RESUME:
+            self._host.resume()
+            status = 0
         return status == 0, text
 
     def reached(self, what, address, tid):
-        """A thread reached what stop_at or watch had asked for. The reason to stay stopped, or None: let it run."""
+        """A thread reached what stop_at or watch had asked for. The reason to stay stopped, or None: let it run.
+        Also told (DETACH, number of the process, 0) where the debugger lets go of it."""
         if self._is_busy:  # the library itself lets the process run (run_to), and waits for something else
             return None
         status, text = self._ask(lambda: self._calls.mt_session_reached(self._session, _bytes(what), address, tid))

@@ -46,7 +46,13 @@ enum mt_recording {
  * more than the header's, so that at every instant a mark is either still to come or there (0: whichever is next); for
  * STOP the same when a mark is to be set first, else 0. MARK: nothing can have happened between the stop at which it
  * was written and the event that obeys it, so the mark shows the moment of the stop. */
-enum mt_request { MT_REQUEST_NONE = 0, MT_REQUEST_START = 1, MT_REQUEST_STOP = 2, MT_REQUEST_MARK = 3 };
+enum mt_request {
+    MT_REQUEST_NONE = 0,
+    MT_REQUEST_START = 1,
+    MT_REQUEST_STOP = 2,
+    MT_REQUEST_MARK = 3,
+    MT_REQUEST_PYTHON = 4, /* look at struct mt_python_stops; the recorder does so after any other request too */
+};
 
 /* Stops: conditions on memory at which the recorder calls memtrace_stop_hook, after the event that met one of them and
  * with its lock released. A debugger has a breakpoint there. It writes slots of `stops` (kind last) and then
@@ -77,6 +83,19 @@ enum mt_stop_action {
     MT_STOP_ACTION_HOOK = 0,   /* the hook is called, no more */
     MT_STOP_ACTION_REPORT = 1, /* a report or a core is written, and the process ends (environment contract) */
 };
+
+/* The last slot belongs to the limit of the environment contract, where there is one (`limit_state`). */
+#define MT_LIMIT_SLOT (MT_STOPS - 1)
+enum mt_limit_state {
+    MT_LIMIT_NONE = 0,      /* not asked for */
+    MT_LIMIT_SET = 1,       /* `limit_bytes` */
+    MT_LIMIT_NOT_FOUND = 2, /* a share was asked for of a limit that is not there */
+    MT_LIMIT_BAD = 3,       /* what was asked for is no size */
+};
+/* How the recorder tells a tracer that the limit is passed: a breakpoint instruction with this in rax, and the address
+ * of the event in rdi. The status that the process then ends with. */
+#define MT_LIMIT_TRAP 0x6d656d7472616365ULL
+#define MT_LIMIT_EXIT 99
 
 /* The hook's only argument (but for that call): what happened. It lies on the stack of the thread that calls. */
 struct mt_stop_event {
@@ -321,11 +340,13 @@ struct mt_image_header {
     uint32_t request_argument;
     uint32_t stops_state; /* sum of enum mt_stops_state */
     uint32_t stop_action; /* enum mt_stop_action */
-    uint64_t stop_reserved[5];
-    uint64_t attached; /* CLOCK_REALTIME ns when the recorder was last attached to the running process; 0: never */
-    uint32_t hooked;   /* enum mt_hooked */
-    uint32_t reserved;
-    uint64_t stop_hook; /* address of memtrace_stop_hook */
+    uint64_t limit_bytes;
+    uint32_t limit_state; /* enum mt_limit_state */
+    uint32_t hooked;      /* enum mt_hooked */
+    uint64_t stop_reserved[3];
+    uint64_t python_stops; /* address of struct mt_python_stops (python_stops.h); 0: this recorder has none */
+    uint64_t attached;     /* CLOCK_REALTIME ns when the recorder was last attached to the running process; 0: never */
+    uint64_t stop_hook;    /* address of memtrace_stop_hook */
     /* clocks */
     uint64_t start_realtime;  /* CLOCK_REALTIME ns when recording began */
     uint64_t start_monotonic; /* CLOCK_MONOTONIC ns at the same moment */

@@ -9,6 +9,7 @@
 #include "recorder/sites.h"
 #include "recorder/stops.h"
 #include "recorder/table.h"
+#include "recorder/window.h"
 
 #define CLOCK_EVERY 256u
 #define NAME_EVERY 1024u
@@ -89,6 +90,8 @@ static inline void commit(struct mt_shard *shard, struct mt_self *self, struct m
     if (__builtin_expect((shard->events & (CLOCK_EVERY - 1)) == 0, 0))
         sample_clock(self);
     shard->live_bytes += event.net_bytes;
+    if (__builtin_expect(mt_window_counts, 0))
+        mt_window_note(shard, self, event.net_bytes);
     if (mt_stops_are_set() && mt_stops_may_fire(event.site, event.size, ended))
         mt_stops_look(self, &event, ended);
     if (shard->live_bytes >= shard->peak_bytes) {
@@ -173,6 +176,10 @@ static inline void record_birth(struct mt_self *self, uint32_t stack, uint64_t a
 }
 
 void mt_record_birth(struct mt_self *self, uint64_t address, uint64_t size, enum mt_allocator allocator, bool dense) {
+    if (__builtin_expect(self->hidden, 0))
+        return;
+    if (__builtin_expect(mt_window_counts, 0))
+        mt_window_note_birth(self, address);
     uint32_t kept = mt_python_walk(self);
     bool locked = mt_lock(self);
     record_birth(self, mt_python_stack(self, kept), address, size, allocator, dense);
@@ -180,6 +187,8 @@ void mt_record_birth(struct mt_self *self, uint64_t address, uint64_t size, enum
 }
 
 void mt_record_guest_birth(struct mt_self *self, uint64_t address, uint64_t size, enum mt_allocator allocator) {
+    if (self->hidden)
+        return;
     bool locked = mt_lock(self);
     record_birth(self, 0, address, size, allocator, false);
     mt_unlock(self, locked);
@@ -283,6 +292,8 @@ void mt_record_move_settle(struct mt_self *self, uint64_t address, uint64_t size
         drop(MT_DROP_MEMORY);
     }
     change_site(shard, thread->site, -(int64_t)thread->size, -1);
+    if (__builtin_expect(mt_window_counts, 0))
+        mt_window_note_move(self, thread->size, size);
     commit(shard, self,
            (struct mt_stop_event){.operation = MT_OP_REALLOCATE,
                                   .site = site,
@@ -399,6 +410,8 @@ static void record_map(struct mt_self *self, uint32_t stack, uint64_t address, u
 }
 
 void mt_record_map(struct mt_self *self, uint64_t address, uint64_t size, enum mt_allocator allocator) {
+    if (self->hidden)
+        return;
     uint32_t kept = mt_python_walk(self);
     bool locked = mt_lock(self);
     record_map(self, mt_python_stack(self, kept), address, size, allocator);
@@ -406,6 +419,8 @@ void mt_record_map(struct mt_self *self, uint64_t address, uint64_t size, enum m
 }
 
 void mt_record_guest_map(struct mt_self *self, uint64_t address, uint64_t size) {
+    if (self->hidden)
+        return;
     bool locked = mt_lock(self);
     record_map(self, 0, address, size, MT_MMAP);
     mt_unlock(self, locked);

@@ -21,7 +21,9 @@ void mt_environment_read(struct mt_wishes *ret) {
 
 /* One of the variables of the contract: NAME=value. */
 static bool is_wish(const char *variable) {
-    static const char *const names[] = {PREFIX "LEVEL=", PREFIX "START=", PREFIX "PID=", PREFIX "FOLLOW="};
+    static const char *const names[] = {
+        PREFIX "LEVEL=",           PREFIX "START=",  PREFIX "PID=",     PREFIX "FOLLOW=", PREFIX "MAX_HEAP=",
+        PREFIX "MAX_HEAP_ACTION=", PREFIX "REPORT=", PREFIX "COMMAND=", PREFIX "TRACER="};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strncmp(variable, names[i], strlen(names[i])) == 0)
             return true;

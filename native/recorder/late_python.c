@@ -8,6 +8,7 @@
 #include "recorder/loader.h"
 #include "recorder/pymem.h"
 #include "recorder/python.h"
+#include "recorder/python_stops.h"
 
 #define MODULES 64
 
@@ -42,6 +43,9 @@ void mt_late_python_look(const void *caller) {
     if (!__atomic_exchange_n(&mt_late_python_wanted, false, __ATOMIC_ACQ_REL))
         return;
     void *handle = dlopen(found.map->l_name, RTLD_NOLOAD | RTLD_NOW); /* it is to stay */
-    if (handle != NULL && mt_python_find(&module) && mt_pymem_find(&module) && memtrace_image.level == MT_LEVEL_OBJECTS)
+    if (handle == NULL || !mt_python_find(&module))
+        return;
+    mt_python_stops_find(&module);
+    if (mt_pymem_find(&module) && memtrace_image.level == MT_LEVEL_OBJECTS)
         mt_pymem_wrap();
 }

@@ -390,3 +390,62 @@ uint32_t mt_python_stack_slowly(struct mt_self *self, uint32_t kept) {
     }
     return self->frame_count > 0 ? self->frames[self->frame_count - 1].node : 0;
 }
+
+/* --- at a safe point -----------------------------------------------------------------------------------------------
+ */
+
+static uint64_t skip_shims(uint64_t frame) {
+    while (frame != 0 && is_shim(frame))
+        frame = mt_peek64(frame, layout->frame_previous);
+    return frame;
+}
+
+bool mt_python_is_proven(void) {
+    return memtrace_image.python_state == MT_PYTHON_PROVEN;
+}
+
+uint64_t mt_python_innermost(const struct mt_self *self) {
+    uint64_t state = own_thread_state(self);
+    return state != 0 ? mt_python_innermost_of(state) : 0;
+}
+
+uint64_t mt_python_innermost_of(uint64_t thread_state) {
+    return skip_shims(first_frame(thread_state));
+}
+
+uint64_t mt_python_thread_id(uint64_t thread_state) {
+    return mt_peek64(thread_state, layout->thread_id);
+}
+
+uint64_t mt_python_caller(uint64_t frame) {
+    return skip_shims(mt_peek64(frame, layout->frame_previous));
+}
+
+uint64_t mt_python_code(uint64_t frame) {
+    return frame_code(frame);
+}
+
+uint32_t mt_python_line(uint64_t frame) {
+    uint64_t code = frame_code(frame);
+    return mt_code_line(layout, code, mt_code_offset(layout, code, frame_instruction(frame)));
+}
+
+bool mt_python_has_line(uint64_t code, uint32_t line) {
+    uint64_t size = layout->line_table == MT_LINES_LOCATION
+                        ? mt_peek64(code, layout->var_size) * 2
+                        : mt_peek64(mt_peek64(code, layout->code_bytecode), layout->var_size);
+    if (line < mt_peek32(code, layout->code_first_line))
+        return false;
+    for (uint64_t offset = 0; offset < size; offset += 2)
+        if (mt_code_line(layout, code, (uint32_t)offset) == line)
+            return true;
+    return false;
+}
+
+bool mt_python_code_id(struct mt_self *self, uint64_t code, uint32_t *ret) {
+    uint32_t version;
+    bool locked = mt_lock(self);
+    bool ok = mt_code_at(layout, code, ret, &version);
+    mt_unlock(self, locked);
+    return ok;
+}

@@ -12,12 +12,14 @@
 #include "recorder/gate.h"
 #include "recorder/inner.h"
 #include "recorder/late_python.h"
+#include "recorder/limit.h"
 #include "recorder/loader.h"
 #include "recorder/marks.h"
 #include "recorder/memory.h"
 #include "recorder/names.h"
 #include "recorder/pymem.h"
 #include "recorder/python.h"
+#include "recorder/python_stops.h"
 #include "recorder/real.h"
 #include "recorder/recorder.h"
 #include "recorder/stacks.h"
@@ -109,13 +111,20 @@ void mt_obey_request(void) {
         if ((request == MT_REQUEST_MARK && argument == 0) ||
             ((request == MT_REQUEST_MARK || request == MT_REQUEST_STOP) && argument == memtrace_image.generation + 1))
             mt_mark_set();
-        if (request == MT_REQUEST_STOP)
+        if (request == MT_REQUEST_STOP) {
             memtrace_image.state = MT_RECORDING_STOPPED;
+            mt_python_stops_end();
+        }
     }
     /* Taken back only now, so that at no instant it is neither asked for nor done; unless a debugger has asked for
      * something else meanwhile. */
     __atomic_compare_exchange_n(words, &asked, 0, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
     mt_unlock(self, locked);
+    /* It stands until CPython can be asked; a mark that was asked for is set, and is not asked for again. */
+    if (!mt_python_stops_look()) {
+        uint64_t nothing = 0;
+        __atomic_compare_exchange_n(words, &nothing, MT_REQUEST_PYTHON, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+    }
     self->image.operation = MT_IDLE;
 }
 
@@ -131,6 +140,9 @@ static void after_fork_in_parent(void) {
 
 static void after_fork_in_child(void) {
     mt_unlock_after_fork(true);
+    mt_python_stops_end();
+    if (mt_python_stops.request != mt_python_stops.obeyed && memtrace_image.request == MT_REQUEST_NONE)
+        memtrace_image.request = MT_REQUEST_PYTHON;
     mt_record_abandoned(mt_self_pointer);
 }
 
@@ -142,6 +154,7 @@ static bool build_image(void) {
     image->self = (uint64_t)image;
     image->pid = (uint32_t)getpid();
     image->stop_hook = (uint64_t)memtrace_stop_hook;
+    image->python_stops = (uint64_t)&mt_python_stops;
     mt_names_init();
     if (!mt_stacks_init() || !mt_account_init()) {
         image->state = MT_RECORDING_DORMANT;
@@ -170,10 +183,12 @@ void mt_recorder_prepare(void) {
     is_prepared = true;
     if (memtrace_image.python_state != MT_PYTHON_NONE)
         return;
-    if (mt_python_find(NULL))
+    if (mt_python_find(NULL)) {
+        mt_python_stops_find(NULL);
         mt_pymem_find(NULL);
-    else
+    } else {
         mt_late_python_init();
+    }
 }
 
 /* Runs once: when the library was preloaded, at the first call of a hook or from the constructor, when only one thread
@@ -197,6 +212,7 @@ void mt_start_up(void) {
         } else {
             mt_recorder_prepare();
             memtrace_image.level = wishes.level;
+            mt_limit_init();
             memtrace_stop_hook(NULL); /* a debugger that waits there writes its stops, before anything is recorded */
             if (wishes.start)
                 mt_recorder_start(wishes.level);

@@ -3,6 +3,7 @@
 #include <stddef.h>
 
 struct mt_stop_bounds mt_stop_bounds;
+void (*mt_stops_limit_passed)(const struct mt_stop_event *event);
 
 /* A debugger writes slots at any instruction of ours, so kind and state change together or not at all. */
 typedef uint64_t __attribute__((may_alias)) slot_state;
@@ -191,6 +192,9 @@ void mt_stops_tell(struct mt_self *self) {
         event.fired = __atomic_exchange_n(&self->stop.fired, 0, __ATOMIC_ACQ_REL);
         if (event.fired != 0)
             memtrace_stop_hook(&event);
+        if ((event.fired >> MT_LIMIT_SLOT & 1) != 0 && memtrace_image.stop_action == MT_STOP_ACTION_REPORT &&
+            mt_stops_limit_passed != NULL)
+            mt_stops_limit_passed(&event);
         __atomic_store_n(&self->is_telling, 0, __ATOMIC_SEQ_CST);
     }
 }

@@ -59,6 +59,9 @@ static inline bool mt_stops_read_words(void) {
     return mt_stops_are_set() && (mt_stop_bounds.words != 0 || memtrace_image.stops_state != MT_STOPS_ACTIVE);
 }
 
+/* What the limit's slot does when it fires (recorder/limit.h); NULL: nothing. */
+extern void (*mt_stops_limit_passed)(const struct mt_stop_event *event);
+
 /* Of an idle thread that holds no lock. */
 void mt_stops_tell(struct mt_self *self);
 

@@ -256,6 +256,21 @@ static size_t host_write(struct mt_target *target, uint64_t address, const void 
 /* --- a slow link -----------------------------------------------------------------------------------------------------
  */
 
+static bool host_search(struct mt_target *target, uint64_t start, uint64_t size, uint64_t word, uint64_t *ret) {
+    struct host_target *host = host_of(target);
+    const struct mt_host *debugger = host->host;
+    uint64_t found = 0;
+    if (target->info.kind != MT_TARGET_REMOTE || !debugger->search || !goes_on(host))
+        return false;
+    int32_t status = debugger->search(debugger->context, start, size, &word, sizeof word, &found);
+    if (status == 1)
+        target->interrupted = true;
+    if (status != 0 || (found != 0 && (found < start || found - start >= size)))
+        return false;
+    *ret = found;
+    return true;
+}
+
 static void host_expect_heap(struct mt_target *target) {
     struct host_target *host = host_of(target);
     uint64_t bytes = 0, kept = (uint64_t)host->kept.blocks.length * MT_BLOCK;
@@ -414,6 +429,7 @@ static const struct mt_target_ops host_ops = {
     .open_file = host_open_file,
     .registers = host_registers,
     .load_residence = host_load_residence,
+    .search = host_search,
     .expect_heap = host_expect_heap,
     .waiting = host_waiting,
     .destroy = host_destroy,

@@ -92,6 +92,10 @@ bool mt_target_registers(struct mt_target *target, uint64_t tid, struct mt_regis
     return target->ops->registers && target->ops->registers(target, tid, ret);
 }
 
+bool mt_target_search(struct mt_target *target, uint64_t start, uint64_t size, uint64_t word, uint64_t *ret) {
+    return target->ops->search && target->ops->search(target, start, size, word, ret);
+}
+
 void mt_target_expect_heap(struct mt_target *target) {
     if (target->ops->expect_heap)
         target->ops->expect_heap(target);

@@ -33,7 +33,7 @@ struct mt_target_info {
     enum mt_target_kind kind;
     pid_t pid;              /* 0: unknown */
     const char *core;       /* path; NULL unless a core */
-    const char *executable; /* path; NULL: unknown */
+    const char *executable; /* path in the process's own world; NULL: unknown */
     int signal;             /* signal that ended a core's process; 0: none */
     double stopped_seconds; /* for a process that we stopped ourselves: how long, as of the last read; else 0 */
     uint64_t missing_bytes; /* that a core's header promises and the file does not have: it was cut short */
@@ -62,6 +62,9 @@ struct mt_target_ops {
     bool (*registers)(struct mt_target *target, uint64_t tid, struct mt_registers *ret);
     /* Which pages are in memory (target/residence.h); NULL: what the regions hold. */
     struct mt_error *(*load_residence)(struct mt_target *target, struct mt_residence *ret);
+    /* The first place of a word, aligned or not, in [start, start + size); *ret 0: there is none. False: it can't be
+     * searched. NULL: reading is as fast. */
+    bool (*search)(struct mt_target *target, uint64_t start, uint64_t size, uint64_t word, uint64_t *ret);
     /* Work begins that reads the whole heap. NULL: reading is fast. */
     void (*expect_heap)(struct mt_target *target);
     /* A line for who waits while memory comes over a slow link; false: it does not. NULL: never. */
@@ -96,6 +99,8 @@ int mt_target_open_file(struct mt_target *target, const struct mt_region *region
 void mt_target_describe(const struct mt_target *target, char *buffer, size_t size);
 /* Registers of a stopped thread; false: unknown. */
 bool mt_target_registers(struct mt_target *target, uint64_t tid, struct mt_registers *ret);
+/* See the member `search`. */
+bool mt_target_search(struct mt_target *target, uint64_t start, uint64_t size, uint64_t word, uint64_t *ret);
 /* To be told before the whole heap is read: a slow link then says how long that takes. */
 void mt_target_expect_heap(struct mt_target *target);
 /* What to show to who waits: false when no memory is on its way. */

@@ -24,13 +24,13 @@ struct mt_error *mt_stops_find(struct mt_target *target, struct mt_watch *watch,
 struct mt_error *mt_stops_write(struct mt_target *target, uint64_t image, unsigned slot, const struct mt_stop *stop) {
     uint64_t at = image + offsetof(struct mt_image_header, stops) + slot * sizeof *stop;
     uint64_t state_at = image + offsetof(struct mt_image_header, stops_state);
-    const size_t behind_kind = offsetof(struct mt_stop, is_over);
+    /* Kind and state are one word, and the last that is written: other threads may run on while one stands at the hook.
+     */
+    const size_t first = offsetof(struct mt_stop, argument);
     uint32_t state;
-    /* The kind is written last: other threads may run on while one stands at the hook. */
-    struct mt_error *error =
-        mt_target_write(target, at + behind_kind, (const char *)stop + behind_kind, sizeof *stop - behind_kind);
+    struct mt_error *error = mt_target_write(target, at + first, (const char *)stop + first, sizeof *stop - first);
     if (!error)
-        error = mt_target_write(target, at, &stop->kind, sizeof stop->kind);
+        error = mt_target_write(target, at, stop, first);
     if (!error)
         error = mt_target_read_u32(target, state_at, &state);
     if (error)

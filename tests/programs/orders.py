@@ -1,5 +1,7 @@
-"""1,000 objects of a class of its own, and then it waits."""
+"""1,000 objects of a class of its own (or as many as the first argument says), and then it waits. With a second
+argument it becomes another program afterwards."""
 
+import os
 import sys
 
 
@@ -8,7 +10,9 @@ class Order:
         self.number = number
 
 
-orders = [Order(number) for number in range(1000)]
+orders = [Order(number) for number in range(int(sys.argv[1]) if len(sys.argv) > 1 else 1000)]
 secret = "of-nobody-elses-business"
 print("ready", flush=True)
 sys.stdin.readline()
+if len(sys.argv) > 2:
+    os.execv(sys.argv[2], sys.argv[2:])
