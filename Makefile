@@ -67,7 +67,7 @@ $(BUILD)/libmemtrace.so: $(LIBRARY_OBJECTS)
 
 $(BUILD)/memtrace: $(CLI_OBJECTS) $(BUILD)/libmemtrace.so
 	@echo "  LINK $@"
-	@$(CC) $(SANITIZE) -Wl,-rpath,'$$ORIGIN' -o $@ $(CLI_OBJECTS) -L$(BUILD) -lmemtrace -lreadline
+	@$(CC) $(SANITIZE) -Wl,-rpath,'$$ORIGIN:$$ORIGIN/../lib/memtrace' -o $@ $(CLI_OBJECTS) -L$(BUILD) -lmemtrace -lreadline
 
 # --- what it takes ------------------------------------------------------------------------------------------------
 
@@ -103,6 +103,46 @@ test: deps ## Build with gcc and clang, run all tests
 	$(MAKE) build unit unit-asan
 	$(MAKE) CC=clang BUILD=$(BUILD)/clang build
 	BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -ra tests
+
+.PHONY: check-debuggers
+check-debuggers: build ## Say of each gdb and lldb on PATH whether memtrace works in it, and what to do where not
+	@MEMTRACE_LIBRARY=$(abspath $(BUILD))/libmemtrace.so $(PYTHON) -B native/door/check_debuggers.py gdb/memtrace.py lldb/memtrace_lldb.py
+
+# --- installing ---------------------------------------------------------------------------------------------------
+
+PREFIX  ?= /usr/local
+DESTDIR ?=
+
+# What is installed: FOLDER:FILE. The adapters find each other, and the library, by their places to each other.
+INSTALLED := $(foreach program,memtrace,bin:$(BUILD)/$(program)) \
+             $(foreach library,libmemtrace.so libmemtrace-recorder.so,lib/memtrace:$(BUILD)/$(library)) \
+             $(foreach file,$(wildcard gdb/*.py lldb/*.py) native/door/memtrace_door.py,share/memtrace/$(patsubst %/,%,$(dir $(file))):$(file)) \
+             $(foreach file,README.md LICENSE $(wildcard docs/*.md),share/doc/memtrace:$(file))
+# Ours alone, the inner ones first.
+INSTALLED_FOLDERS := share/memtrace/gdb share/memtrace/lldb share/memtrace/native/door share/memtrace/native \
+                     share/memtrace share/doc/memtrace lib/memtrace
+folder_of = $(firstword $(subst :, ,$(1)))
+file_of   = $(lastword $(subst :, ,$(1)))
+
+# gdb reads the first one that there is, and only that.
+GDBINIT = $(firstword $(wildcard $(or $(XDG_CONFIG_HOME),$(HOME)/.config)/gdb/gdbinit) $(HOME)/.gdbinit)
+
+.PHONY: install uninstall
+install: build ## Install into PREFIX (/usr/local), below DESTDIR; says which line each debugger needs
+	@$(foreach one,$(INSTALLED),install -D -m $(if $(filter bin:% lib/%,$(one)),755,644) '$(call file_of,$(one))' \
+	    '$(DESTDIR)$(PREFIX)/$(call folder_of,$(one))/$(notdir $(call file_of,$(one)))' && ) true
+	@echo "installed in $(DESTDIR)$(PREFIX). One line makes a debugger load it at each start:"
+	@echo "  gdb, in $(GDBINIT):"
+	@echo "    source $(PREFIX)/share/memtrace/gdb/memtrace.py"
+	@echo "  lldb, in $(HOME)/.lldbinit:"
+	@echo "    command script import $(PREFIX)/share/memtrace/lldb/memtrace_lldb.py"
+
+uninstall: ## Remove what `make install` put there (same PREFIX and DESTDIR)
+	@rm -f $(foreach one,$(INSTALLED),'$(DESTDIR)$(PREFIX)/$(call folder_of,$(one))/$(notdir $(call file_of,$(one)))')
+	@for folder in $(INSTALLED_FOLDERS); do \
+	    rm -rf "$(DESTDIR)$(PREFIX)/$$folder/__pycache__"; \
+	    if [ -d "$(DESTDIR)$(PREFIX)/$$folder" ]; then rmdir --ignore-fail-on-non-empty "$(DESTDIR)$(PREFIX)/$$folder"; fi; \
+	done
 
 # --- housekeeping -------------------------------------------------------------------------------------------------
 

@@ -14,9 +14,14 @@ _path = os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "native"
 _spec = importlib.util.spec_from_file_location("memtrace_door", _path)
 door = sys.modules["memtrace_door"] = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(door)
-threads = door.load_beside(__file__, "memtrace_gdb_threads")
+# In this order: later ones import `threads`.
+threads = sys.modules["memtrace_gdb_threads"] = door.load_beside(__file__, "memtrace_gdb_threads")
+settings = door.load_beside(__file__, "memtrace_gdb_settings")
+stops = door.load_beside(__file__, "memtrace_gdb_stops")
+stub = door.load_beside(__file__, "memtrace_gdb_stub")
 
 PREFIX = "memtrace"
+OLDEST = 13
 
 
 def ask_gdb(command):
@@ -27,8 +32,15 @@ def ask_gdb(command):
         raise door.HostError(str(problem)) from None
 
 
-class GdbHost(threads.Threads, door.Host):
+class GdbHost(
+    settings.Settings,
+    stops.Stops,
+    stub.Stub,
+    threads.Threads,
+    door.Host,
+):
     def __init__(self):
+        super().__init__()
         self._generation = 0
         self._seen = None
         self._writing = False
@@ -59,7 +71,7 @@ class GdbHost(threads.Threads, door.Host):
             description.kind = door.CORE
             description.core = self._core_path(inferior)
             return description
-        description.running = any(thread.is_running() for thread in inferior.threads())
+        description.running = not self.is_judging and any(thread.is_running() for thread in inferior.threads())
         if connection.type == "native":
             description.kind = door.LIVE
             description.local = door.is_held_by(inferior.pid, lambda tracer: tracer == os.getpid())
@@ -93,6 +105,9 @@ class GdbHost(threads.Threads, door.Host):
         return len(data)
 
     def find_symbol(self, name):
+        # While gdb decides about a stop, a command that fails makes it forget that it was told to go on.
+        if self.is_judging:
+            return self.evaluate("&" + name)
         # In C whatever the program's language is: the frame may be of a language that has no `&`. gdb may add a warning about
         # that, without a blank between.
         found = re.match(r"0x[0-9a-f]+", ask_gdb("with language c -- output/x (unsigned long)&%s" % name))
@@ -106,10 +121,10 @@ class GdbHost(threads.Threads, door.Host):
 
     @staticmethod
     def _process_regions():
-        line = r"^\s*(0x[0-9a-f]+)\s+(0x[0-9a-f]+)\s+0x[0-9a-f]+\s+0x[0-9a-f]+\s+([r-][w-][x-])\S*[ \t]*(.*)$"
-        for start, end, access, path in re.findall(line, ask_gdb("info proc mappings"), re.M):
+        line = r"^\s*(0x[0-9a-f]+)\s+(0x[0-9a-f]+)\s+0x[0-9a-f]+\s+(0x[0-9a-f]+)\s+([r-][w-][x-])\S*[ \t]*(.*)$"
+        for start, end, offset, access, path in re.findall(line, ask_gdb("info proc mappings"), re.M):
             flags = sum(flag for letter, flag in zip(access, (door.READ, door.WRITE, door.EXECUTE)) if letter != "-")
-            yield int(start, 16), int(end, 16), flags, path.strip() or None
+            yield int(start, 16), int(end, 16), flags, int(offset, 16), path.strip() or None
 
     @staticmethod
     def _core_regions():
@@ -117,7 +132,7 @@ class GdbHost(threads.Threads, door.Host):
         line = r"(0x[0-9a-f]+)->(0x[0-9a-f]+) at 0x[0-9a-f]+: load\w*(.*)$"
         for start, end, words in re.findall(line, ask_gdb("maint info sections"), re.M):
             flags = door.READ | (0 if "READONLY" in words else door.WRITE) | (door.EXECUTE if "CODE" in words else 0)
-            yield int(start, 16), int(end, 16), flags, None
+            yield int(start, 16), int(end, 16), flags, 0, None
 
     def evaluate(self, expression):
         try:
@@ -160,6 +175,13 @@ class GdbHost(threads.Threads, door.Host):
         gdb.set_convenience_variable(name.lstrip("$"), gdb.Value(value).cast(pointer))
 
 
+def check_version():
+    """Before 13 (12 has no cores' connection, 11 none at all) what is here was never tried."""
+    major = re.search(r"\d+(?=\.)", gdb.VERSION)
+    if major and int(major.group()) < OLDEST:
+        raise door.DoorError("%s: gdb %s is too old: use gdb %d or later" % (PREFIX, gdb.VERSION, OLDEST))
+
+
 def error_text(text):
     """gdb encodes an error in the host's character set, and fails on what that can't say."""
     charset = gdb.host_charset() if hasattr(gdb, "host_charset") else "ascii"
@@ -195,6 +217,8 @@ class Command(gdb.Command):
             raise gdb.GdbError(error_text(text))
 
     def complete(self, text, word):
+        if word is None:  # gdb asks first where words begin: as everywhere
+            return []
         # gdb breaks words at characters that are inside ours (`-`): it wants what follows the part it leaves alone.
         try:
             candidates = session.complete(self._line(text))
@@ -205,7 +229,7 @@ class Command(gdb.Command):
 
 
 class BrokenCommand(gdb.Command):
-    """Tell what the memory of a CPython process is made of: the library is missing."""
+    """Tell what the memory of a CPython process is made of: it can't be done here."""
 
     def __init__(self, reason):
         super().__init__(PREFIX, gdb.COMMAND_DATA)
@@ -224,10 +248,12 @@ def register(commands):
 
 
 try:
+    check_version()
     library = door.Library(door.library_path(__file__))
     host = GdbHost()
-    session = door.Door(library, host)
+    session = host.door = door.Door(library, host)
     register(library.commands())
+    host.offer_settings(session)
 except door.DoorError as problem:
     # gdb takes a script that fails for a success (and prints a traceback): so it is the commands that fail.
     gdb.write(error_text(str(problem)) + "\n", gdb.STDERR)

@@ -4,19 +4,38 @@ The lldb adapter: what lldb can do for the library, and the library's commands i
 here; native/door/memtrace_door.py explains the parts.
 """
 
+import glob
 import importlib.util
 import os
 import re
 import sys
 
-import lldb
+
+def remedy():
+    """What to say where lldb does not find its own Python module: 14 and 15 of Debian look for it in a wrong place."""
+    prefix = os.path.dirname(os.path.dirname(os.path.realpath("/proc/self/exe")))
+    found = glob.glob(os.path.join(prefix, "lib", "python3*", "*-packages", "lldb", "__init__.py"))
+    way = "start it with PYTHONPATH=%s, or " % os.path.dirname(os.path.dirname(found[0])) if found else ""
+    return "memtrace: this lldb does not find its own Python module: %suse lldb 16 or later" % way
+
+
+try:
+    import lldb
+
+    lldb.SBDebugger  # of a folder that is only called so there is none
+except (ImportError, AttributeError):
+    raise ImportError(remedy()) from None
 
 # By its path: the repository must never be on sys.path, where its folder `lldb` would hide lldb's module.
 _path = os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "native", "door", "memtrace_door.py")
 _spec = importlib.util.spec_from_file_location("memtrace_door", _path)
 door = sys.modules["memtrace_door"] = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(door)
+core = door.load_beside(__file__, "memtrace_lldb_core")
+stops = door.load_beside(__file__, "memtrace_lldb_stops")
+stub = door.load_beside(__file__, "memtrace_lldb_stub")
 threads = door.load_beside(__file__, "memtrace_lldb_threads")
+variables = door.load_beside(__file__, "memtrace_lldb_variables")
 
 PREFIX = "memtrace"
 SUMMARY = "Tell what the memory of a CPython process is made of."
@@ -36,7 +55,15 @@ def is_our_server(pid):
     return door.process_status(pid).get("PPid") == str(os.getpid()) and any(a.startswith(b"--fd") for a in arguments)
 
 
-class LldbHost(threads.Threads, door.Host):
+class LldbHost(
+    stops.Stops,
+    stub.Stub,
+    threads.Threads,
+    variables.Variables,
+    door.Host,
+):
+    callback = __name__ + ".stopped"
+
     def __init__(self, debugger):
         self._debugger = debugger
         self._context = None
@@ -70,8 +97,7 @@ class LldbHost(threads.Threads, door.Host):
         plugin = process.GetPluginName() or ""
         if plugin.endswith("-core") or plugin == "minidump":
             description.kind = door.CORE
-            if hasattr(process, "GetCoreFile"):
-                description.core = process.GetCoreFile().fullpath
+            description.core = core.core_path(process)
             return description
         description.running = process.GetState() not in STOPPED
         description.local = door.is_held_by(description.pid, is_our_server)
@@ -102,6 +128,12 @@ class LldbHost(threads.Threads, door.Host):
         raise door.HostError("no symbol %s" % name)
 
     def regions(self):
+        if self.describe().kind == door.REMOTE:
+            try:
+                yield from self.regions_of_stub()
+                return
+            except door.HostError:  # it is no Linux, or gives no files away
+                pass
         regions = self._process.GetMemoryRegions()
         region = lldb.SBMemoryRegionInfo()
         for index in range(regions.GetSize()):
@@ -111,11 +143,11 @@ class LldbHost(threads.Threads, door.Host):
                     | (door.WRITE if region.IsWritable() else 0)
                     | (door.EXECUTE if region.IsExecutable() else 0)
                 )
-                yield region.GetRegionBase(), region.GetRegionEnd(), flags, region.GetName() or None
+                yield region.GetRegionBase(), region.GetRegionEnd(), flags, 0, region.GetName() or None
 
     def evaluate(self, expression):
         # Registers and variables by look-up: lldb maps memory into the process for anything that it must compile.
-        frame = self._process.GetSelectedThread().GetSelectedFrame()
+        frame = self.judged_frame or self._process.GetSelectedThread().GetSelectedFrame()
         if expression.startswith("$"):
             value = frame.FindRegister(expression[1:])
         else:
@@ -180,8 +212,6 @@ class LldbHost(threads.Threads, door.Host):
             return self._debugger.InterruptRequested()
         return self._debugger.GetCommandInterpreter().WasInterrupted()
 
-    # No set_variable: to declare `$mt1`, lldb runs an `mmap` in the process. The rows' handles serve instead.
-
 
 class Session:
     """One a debugger: an IDE has several in one process."""
@@ -190,7 +220,7 @@ class Session:
 
     def __init__(self, debugger):
         self.host = LldbHost(debugger)
-        self.door = door.Door(library, self.host)
+        self.door = self.host.door = door.Door(library, self.host)
 
     @classmethod
     def of(cls, debugger):
@@ -198,6 +228,21 @@ class Session:
         if key not in cls._of_debugger:
             cls._of_debugger[key] = cls(debugger)
         return cls._of_debugger[key]
+
+
+class Place:
+    """What a command gets as its context, as far as the host looks at it."""
+
+    def __init__(self, target):
+        self.target = target
+
+
+def stopped(frame, location, internal_dict):
+    """lldb calls it where one of our breakpoints is reached; False: go on."""
+    target = frame.GetThread().GetProcess().GetTarget()
+    host = Session.of(target.GetDebugger()).host
+    host.enter(Place(target))
+    return host.reached(frame, location.GetBreakpoint())
 
 
 class Command:
@@ -228,7 +273,8 @@ class Command:
         except BaseException as problem:
             answered, text = False, "%s: defect in the lldb adapter: %r" % (PREFIX, problem)
         if answered:
-            result.AppendMessage(text.rstrip("\n"))
+            if text:
+                result.AppendMessage(text.rstrip("\n"))
         elif text.startswith("{"):
             # The one object that a script reads from the output, as on the command line.
             result.AppendMessage(text.rstrip("\n"))

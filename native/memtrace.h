@@ -12,7 +12,7 @@
 #define MT_EXPORT __attribute__((visibility("default")))
 
 /* Doors check this first: it changes when a struct or a call below changes its meaning. */
-#define MT_ABI 2
+#define MT_ABI 3
 MT_EXPORT unsigned mt_abi(void);
 MT_EXPORT const char *mt_version(void);
 
@@ -41,9 +41,10 @@ struct mt_host {
     int32_t (*read)(void *context, uint64_t address, void *buffer, uint64_t size, uint64_t *ret_got);
     int32_t (*write)(void *context, uint64_t address, const void *buffer, uint64_t size, uint64_t *ret_put);
     int32_t (*find_symbol)(void *context, const char *name, uint64_t *ret);
-    /* Calls `emit` for each mapping; flags: 1 r, 2 w, 4 x. */
+    /* Calls `emit` for each mapping; flags: 1 r, 2 w, 4 x; `offset`: of its start in the file (0 where unknown). */
     int32_t (*regions)(void *context,
-                       void (*emit)(void *cookie, uint64_t start, uint64_t end, uint32_t flags, const char *path),
+                       void (*emit)(void *cookie, uint64_t start, uint64_t end, uint32_t flags, uint64_t offset,
+                                    const char *path),
                        void *cookie);
     /* An expression of the user (`$rdi`, `obj`) to an address. */
     int32_t (*evaluate)(void *context, const char *expression, uint64_t *ret);
@@ -97,6 +98,11 @@ struct mt_host {
      * reason or the time was over: it then stands still where it is. The user's breakpoints are off meanwhile. */
     int32_t (*run_to)(void *context, uint64_t tid, const uint64_t *addresses, uint64_t count, uint32_t milliseconds,
                       uint64_t *ret_tid, uint64_t *ret_index);
+
+    /* --- files --- */
+
+    /* Writes the file `path` of the machine that a remote process runs on to the open file `fd`. */
+    int32_t (*fetch_file)(void *context, const char *path, int32_t fd);
 };
 
 /* Words of the kernel's struct user_regs_struct on x86-64: r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi
@@ -125,13 +131,19 @@ MT_EXPORT void mt_session_destroy(struct mt_session *session);
 
 /* Runs one command line, without the leading word `memtrace`: "peak --by line --json". Never NULL. */
 MT_EXPORT const struct mt_answer *mt_session_run(struct mt_session *session, const char *command_line);
+/* The debugger is about to let go of the process `address`, or has just done so: `what` of mt_session_reached. What the
+ * library had asked the process for is taken back. */
+#define MT_REACHED_DETACH "detach"
 /* A thread (0: unknown) reached a breakpoint or a watchpoint that the library had asked for (stop_at, watch: `what` is
  * the symbol or NULL, `address` the first argument of the function or the watched address). Status 0: the process stays
  * stopped, the text says why; MT_ANSWER_GO_ON: let it run, and say nothing. Never NULL. */
 MT_EXPORT const struct mt_answer *mt_session_reached(struct mt_session *session, const char *what, uint64_t address,
                                                      uint64_t tid);
 #define MT_ANSWER_GO_ON 2
-/* 0: answered; 1: an error, whose text is one line without a trailing newline (or, with --json, one JSON object). */
+/* Of mt_session_run: the process is to run; what there is to tell comes from mt_session_reached. */
+#define MT_ANSWER_RESUME 3
+/* 0: answered (2, 3: see above); 1: an error, whose text is one line without a trailing newline (or, with --json, one
+ * JSON object). */
 MT_EXPORT int32_t mt_answer_status(const struct mt_answer *answer);
 /* Whole text, ends with a newline when it is an answer. */
 MT_EXPORT const char *mt_answer_text(const struct mt_answer *answer);

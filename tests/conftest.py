@@ -3,7 +3,8 @@
 import pytest
 
 import roots
-from interpreters import INTERPRETERS
+from debuggers import Debugger, compared
+from interpreters import INTERPRETERS, Interpreter
 from surroundings import BUILD, COMMAND, LIBRARY, RECORDER
 
 
@@ -24,6 +25,12 @@ def python():
 def trixie():
     """The command that leads into a root with CPython 3.13, gdb 16 and lldb 19; made once, kept in the build folder."""
     return roots.inside("trixie")
+
+
+@pytest.fixture(scope="session")
+def bookworm():
+    """Likewise, with lldb 14 as Debian 12 packages it."""
+    return roots.inside("bookworm")
 
 
 # name -> [version that it told, tests that used it]
@@ -48,8 +55,11 @@ def pytest_runtest_teardown(item):
 def pytest_collection_finish(session):
     """Whatever roots the tests will enter are begun now, side by side."""
     params = [getattr(item, "callspec", None) for item in session.items]
-    chosen = [call.params["interpreter"] for call in params if call is not None and "interpreter" in call.params]
-    roots.begin(sorted({one.suite for one in chosen if one.suite is not None}))
+    chosen = [value for call in params if call is not None for value in call.params.values()]
+    suites = {one.suite for one in chosen if isinstance(one, (Debugger, Interpreter)) and one.suite is not None}
+    for item in session.items:
+        suites |= roots.PACKAGES.keys() & set(item.fixturenames)
+    roots.begin(sorted(suites))
 
 
 def pytest_terminal_summary(terminalreporter):
@@ -57,3 +67,8 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.section("interpreters")
     for name, (version, tests) in interpreters_used.items():
         terminalreporter.write_line(f"{name:24} {version:36} {tests} tests")
+    if compared:
+        terminalreporter.section("debuggers that answered as the command line does")
+    for debugger, versions in compared.items():
+        lists = ", ".join(f"{kind} {' '.join(sorted(found))}" for kind, found in versions.items())
+        terminalreporter.write_line(f"{debugger:20} {debugger.told_version():36} {lists}")

@@ -7,8 +7,9 @@ including the first that failed.
 import dataclasses
 import json
 import re
+import tempfile
 
-from surroundings import COMMAND, LLDB, ROOT, clean_environment, run
+from surroundings import COMMAND, LLDB, ROOT, TIMEOUT, clean_environment, run
 
 GDB_ADAPTER = ROOT / "gdb/memtrace.py"
 LLDB_ADAPTER = ROOT / "lldb/memtrace_lldb.py"
@@ -36,20 +37,20 @@ class Target:
     program: tuple = ()
 
 
-def gdb(script, arguments=(), environment=None, root=()):
+def gdb(script, arguments=(), environment=None, root=(), timeout=TIMEOUT):
     """gdb in batch mode, with the adapter, without anybody's settings. `root`: the command that leads into a root."""
     command = [*root, "gdb", "-nx", "-batch", "-iex", "set debuginfod enabled off", "-iex", "set startup-with-shell on"]
     for line in (f"source {GDB_ADAPTER}", *script):
         command += ["-ex", line]
-    return run([*command, *arguments], environment)
+    return run([*command, *arguments], environment, timeout)
 
 
-def lldb(script, arguments=(), environment=None, root=()):
+def lldb(script, arguments=(), environment=None, root=(), program=LLDB, timeout=TIMEOUT):
     """lldb in batch mode, likewise."""
-    command = [*root, LLDB, "-x", "-X", "-b"]
+    command = [*root, program, "-x", "-X", "-b"]
     for line in (f"command script import {LLDB_ADAPTER}", *script):
         command += ["-o", line]
-    return run([*command, *arguments], environment)
+    return run([*command, *arguments], environment, timeout)
 
 
 def command_line(arguments, environment=None, root=()):
@@ -82,7 +83,7 @@ def gdb_door(target, commands, width=80, environment=None, root=(), before=()):
     return answers
 
 
-def lldb_door(target, commands, width=80, environment=None, root=(), before=()):
+def lldb_door(target, commands, width=80, environment=None, root=(), before=(), after=()):
     script = [f"settings set term-width {width}", *before]
     arguments = []
     if target.pid is not None:
@@ -91,12 +92,12 @@ def lldb_door(target, commands, width=80, environment=None, root=(), before=()):
         arguments = ["-c", target.core, *([target.executable] if target.executable else [])]
     elif target.program:
         arguments = ["--", *target.program]
-    script += [f"memtrace {command}" for command in commands]
+    script += [*(f"memtrace {command}" for command in commands), *after]
     result = lldb(script, arguments, environment, root)
     # lldb writes each command before its output.
     texts = re.split(r"^\(lldb\) memtrace .*\n", result.stdout, flags=re.M)
     asked_before = sum(line.startswith("memtrace") for line in before)
-    answers = [Answer(text, False) for text in texts[1 + asked_before :]]
+    answers = [Answer(re.split(r"^\(lldb\) ", text, flags=re.M)[0], False) for text in texts[1 + asked_before :]]
     assert answers, result.stdout + result.stderr
     if result.returncode:
         errors = [line for line in result.stderr.splitlines() if "memtrace" in line or "error" in line]
@@ -118,6 +119,56 @@ def command_line_door(target, commands, width=80, environment=None, root=()):
         if result.returncode:
             break
     return answers
+
+
+# --- many questions, one session ----------------------------------------------------------------------------------
+#
+# `asked`: (width, command) of each question; the answers are texts alone. A question that fails is asked with --json,
+# and does not end the session.
+
+
+def gdb_session(target, asked, root=()):
+    script = []
+    for width, command in asked:
+        script += [f"set width {width}", f"echo {MARK}\\n", f"memtrace {command}"]
+    arguments = ["-p", target.pid] if target.pid is not None else [target.executable, "-c", target.core]
+    result = gdb(script, arguments, root=root)
+    texts = re.sub(r"^\[Inferior .*\]\n", "", result.stdout, flags=re.M).split(MARK + "\n")[1:]
+    assert len(texts) == len(asked), result.stderr + result.stdout[-1000:]
+    return texts
+
+
+def lldb_session(target, asked, root=(), program=LLDB):
+    with tempfile.NamedTemporaryFile("w", prefix="memtrace-questions-") as file:
+        for width, command in asked:
+            file.write(f"settings set term-width {width}\nmemtrace {command}\n")
+        file.flush()
+        script, arguments = [f"command source -e false {file.name}"], []
+        if target.pid is not None:
+            script = [f"process attach -p {target.pid}", *script]
+        else:
+            arguments = ["-c", target.core, target.executable]
+        result = lldb(script, arguments, root=root, program=program)
+    # lldb writes each command before its output.
+    parts = re.split(r"^\(lldb\) (.*)\n", result.stdout, flags=re.M)
+    texts = [text for command, text in zip(parts[1::2], parts[2::2]) if command.startswith("memtrace ")]
+    assert len(texts) == len(asked), result.stderr + result.stdout[-1000:]
+    return texts
+
+
+def command_line_session(target, asked, root=()):
+    """The width is that of the last question: it is the environment's."""
+    where = ["--pid", target.pid] if target.pid is not None else ["--core", target.core, "--exe", target.executable]
+    between = "help help --json"
+    lines = "".join(f"{command}\n{between}\n" for _, command in asked)
+    environment = clean_environment(COLUMNS=str(asked[-1][0]))
+    with tempfile.TemporaryFile("w+") as script:
+        script.write(lines)
+        script.seek(0)
+        result = run([*root, COMMAND, *where], environment, stdin=script)
+    texts = re.split(r'^\{"schema":1,"command":"help",.*"warnings":\[\],"name":"help".*\n', result.stdout, flags=re.M)
+    assert len(texts) == len(asked) + 1, result.stderr + result.stdout[-1000:]
+    return texts[:-1]
 
 
 DOORS = {"gdb": gdb_door, "lldb": lldb_door, "memtrace": command_line_door}

@@ -12,10 +12,11 @@ from surroundings import BUILD, ROOT, TIMEOUT
 MAKE = ROOT / "tests/matrix/make_root.sh"
 ENTER = ROOT / "tests/matrix/in_root.sh"
 PACKAGES = {
+    "bookworm": "bash coreutils lldb-14 python3-lldb-14 libdw1 libelf1".split(),
     "bullseye": "bash coreutils python3.9 python3.9-dbg python3-numpy".split(),
     "trixie": "bash coreutils dash python3.13 python3-numpy gdb lldb-19 python3-lldb-19 libdw1t64 libelf1t64".split(),
     "forky": "bash coreutils python3-numpy python3.13 python3.13-dbg python3.14 python3.14-dbg libpython3.14 python3.15 "
-    "python3.15-dbg libpython3.15".split(),
+    "python3.15-dbg libpython3.15 gdb lldb-21 python3-lldb-21 libdw1t64 libelf1t64 libreadline8t64".split(),
 }
 
 

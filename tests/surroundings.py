@@ -46,12 +46,12 @@ def recorded_environment(level=None, **more):
     return bare_environment(LD_PRELOAD=str(RECORDER), **more)
 
 
-def run(command, environment=None, timeout=TIMEOUT, **options):
-    """A finished command: its status, stdout and stderr as text. Its standard input is empty."""
+def run(command, environment=None, timeout=TIMEOUT, stdin=subprocess.DEVNULL, **options):
+    """A finished command: its status, stdout and stderr as text. Its standard input is empty, unless said otherwise."""
     return subprocess.run(
         [str(word) for word in command],
         env=clean_environment() if environment is None else environment,
-        stdin=subprocess.DEVNULL,
+        stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         timeout=timeout,
@@ -107,8 +107,12 @@ def wait_until(condition, what, seconds=30):
 
 def wait_until_asleep(process):
     """What has just said that it is ready is still on its way to the read that it will wait in, and may allocate there."""
-    status = pathlib.Path(f"/proc/{process.pid}/stat")
-    wait_until(lambda: status.read_text().rpartition(") ")[2].startswith("S"), f"{process.args} to wait for input")
+    wait_until_pid_sleeps(process.pid)
+
+
+def wait_until_pid_sleeps(pid):
+    status = pathlib.Path(f"/proc/{pid}/stat")
+    wait_until(lambda: status.read_text().rpartition(") ")[2].startswith("S"), f"process {pid} to wait for input")
 
 
 def allow_cores():
@@ -133,9 +137,9 @@ def kernel_core(process, directory):
     return cores[0]
 
 
-def gcore(pid, path):
-    """A core that gdb writes of a process, which goes on living."""
-    result = run(["gdb", "-nx", "-batch", "-iex", "set debuginfod enabled off", "-p", pid, "-ex", f"gcore {path}"])
+def gcore(pid, path, root=()):
+    """A core that gdb writes of a process, which goes on living. `root`: the command that leads to another gdb."""
+    result = run([*root, "gdb", "-nx", "-batch", "-iex", "set debuginfod enabled off", "-p", pid, "-ex", f"gcore {path}"])
     assert pathlib.Path(path).exists(), result.stderr
     return pathlib.Path(path)
 

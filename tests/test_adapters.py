@@ -1,17 +1,13 @@
 """What the adapters do by themselves, seen through a stub of the library: registration, completion, interrupts."""
 
-import os
-import pty
 import re
-import select
-import signal
 import subprocess
-import time
 
 import pytest
 
-from doors import GDB_ADAPTER, LLDB, LLDB_ADAPTER, gdb, lldb
-from surroundings import PROGRAMS, ROOT, TIMEOUT, clean_environment
+from consoles import open_console
+from doors import gdb, lldb
+from surroundings import PROGRAMS, ROOT, clean_environment
 
 
 @pytest.fixture(scope="module")
@@ -71,48 +67,9 @@ def test_reads(debugger, stub):
     assert "0 0 8 0 0 -1 0 -1" in result.stdout.splitlines(), result.stdout + result.stderr
 
 
-class Console:
-    """An interactive debugger on a terminal of its own."""
-
-    def __init__(self, command, environment):
-        self.pid, self.terminal = pty.fork()
-        if self.pid == 0:
-            os.execvpe(command[0], command, dict(environment, TERM="xterm"))
-        self.output = ""
-
-    def expect(self, pattern, seconds=30):
-        deadline = time.monotonic() + seconds
-        while True:
-            found = re.search(pattern, self.output)
-            if found:
-                before, self.output = self.output[: found.end()], self.output[found.end() :]
-                return before
-            ready, _, _ = select.select([self.terminal], [], [], max(0, deadline - time.monotonic()))
-            assert ready, f"waited {seconds} s for {pattern!r}, got {self.output!r}"
-            self.output += os.read(self.terminal, 4096).decode("utf-8", "replace")
-
-    def send(self, text):
-        os.write(self.terminal, text.encode())
-
-    def close(self):
-        os.kill(self.pid, signal.SIGKILL)
-        os.waitpid(self.pid, 0)
-        os.close(self.terminal)
-
-
 @pytest.fixture(params=["gdb", "lldb"])
 def console(request, stub):
-    if request.param == "gdb":
-        quiet = ["-iex", "set debuginfod enabled off", "-iex", "set style enabled off", "-iex", "set pagination off"]
-        command = ["gdb", "-nx", "-q", *quiet, "-ex", f"source {GDB_ADAPTER}"]
-        opened = Console(command, stub)
-    else:
-        opened = Console([LLDB, "-x", "-X", "-o", f"command script import {LLDB_ADAPTER}"], stub)
-    opened.prompt = rf"\({request.param}\) "
-    opened.expect(opened.prompt, TIMEOUT)
-    if request.param == "lldb":
-        opened.expect("memtrace_lldb.py")
-        opened.expect(opened.prompt)
+    opened = open_console(request.param, environment=stub)
     yield opened
     opened.close()
 
@@ -140,3 +97,19 @@ def test_empty_line_does_not_repeat(console):
     console.send("\n")
     after = console.expect(console.prompt)
     assert "call" not in after
+
+
+def test_progress_is_for_people(console):
+    """Not for what captures a command or reads it through a pipe."""
+    console.send("memtrace tick\n")
+    assert "ticking" in console.expect("ticked")
+    console.expect(console.prompt)
+    if console.prompt.startswith(r"\(gdb"):
+        captured = ["pipe memtrace tick | cat", 'python print(gdb.execute("memtrace tick", to_string=True))']
+    else:
+        run = "lldb.debugger.GetCommandInterpreter().HandleCommand('memtrace tick', r)"
+        captured = [f"script r = lldb.SBCommandReturnObject(); {run}; print(r.GetOutput())"]
+    for line in captured:
+        console.send(line + "\n")
+        assert "ticking" not in console.expect("ticked\r?\n")
+        console.expect(console.prompt)

@@ -83,7 +83,7 @@ class Prompt(Terminal):
             self.expect("(?s).+")
             seen += self.last
         self.text = seen[match.end() :]
-        return seen[: match.start()]
+        return seen[: match.start()].rpartition("\x1b[K")[2]  # what was before it is progress, and erased
 
     def expect(self, pattern, seconds=20):
         match = super().expect(pattern, seconds)

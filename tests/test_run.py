@@ -422,7 +422,9 @@ def test_stopped_from_outside_and_continued(start):
 @pytest.mark.parametrize("name", ["SIGSTOP", "SIGTSTP"])
 def test_program_stops_itself(start, name):
     """Its parent (a shell, this test) sees us stop by the same signal; SIGCONT to us means the program."""
-    process = start(code(f"import os, signal; os.kill(os.getpid(), signal.{name}); print('went on', flush=True)"))
+    # A group of its own, as a shell would give it: the kernel ignores SIGTSTP where no parent of the session is left.
+    program = code(f"import os, signal; os.kill(os.getpid(), signal.{name}); print('went on', flush=True)")
+    process = start(program, process_group=0)
     stopped = os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT | os.WEXITED)
     assert (stopped.si_code, stopped.si_status) == (os.CLD_STOPPED, getattr(signal, name))
     os.waitid(os.P_PID, process.pid, os.WSTOPPED)

@@ -1,22 +1,17 @@
 """Where the bytes come from: a number of a process proves nothing, and a remote process is read by its debugger."""
 
-import contextlib
 import json
-import socket
-import subprocess
 
 import pytest
 
 from doors import DOORS, Target, facts, gdb, lldb
+from stubs import server
 from surroundings import (
     PROGRAMS,
-    TIMEOUT,
-    clean_environment,
     gcore,
     recorded_environment,
     require_program,
     running,
-    wait_until,
     wait_until_asleep,
 )
 
@@ -60,24 +55,6 @@ def test_what_was_read_before_the_process_ran_on_is_forgotten(debugger, python):
     assert len([line for line in lines if line.startswith("  1 ")]) == 2
 
 
-@contextlib.contextmanager
-def lldb_server(pid):
-    """A server that holds the process; lldb did not start it, so for lldb the process is anywhere."""
-    require_program("lldb-server-19")
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
-    command = ["lldb-server-19", "gdbserver", f"localhost:{port}", "--attach", str(pid)]
-    server = subprocess.Popen(command, env=clean_environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    try:
-        listening = f"0100007F:{port:04X}"
-        wait_until(lambda: any(listening in open(f"/proc/net/{name}").read() for name in ("tcp", "tcp6")), "lldb-server")
-        yield f"localhost:{port}"
-    finally:
-        server.kill()
-        server.wait(TIMEOUT)
-
-
 COMMANDS = ["peak --json", "live --json", "live --by function --json"]
 
 
@@ -92,7 +69,7 @@ def test_remote_gdb(growing):
 
 def test_remote_lldb(growing):
     expected = [facts(answer) for answer in DOORS["memtrace"](Target(pid=growing.pid), COMMANDS)]
-    with lldb_server(growing.pid) as address:
+    with server("lldb-server", growing.pid) as address:
         answers = DOORS["lldb"](Target(), COMMANDS, before=[f"gdb-remote {address}"])
     assert [facts(answer) for answer in answers] == expected
     assert answers[0].json()["target"]["kind"] == "remote"

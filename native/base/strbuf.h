@@ -25,6 +25,10 @@ bool mt_strbuf_printf(struct mt_strbuf *buffer, const char *format, ...) __attri
 bool mt_strbuf_vprintf(struct mt_strbuf *buffer, const char *format, va_list arguments)
     __attribute__((format(printf, 2, 0)));
 bool mt_strbuf_ok(const struct mt_strbuf *buffer);
+/* The text, "" when there is none. The buffer keeps it. */
+static inline const char *mt_strbuf_text(const struct mt_strbuf *buffer) {
+    return buffer->data ? buffer->data : "";
+}
 /* Hands over the text (free() it), leaves the buffer empty; NULL when memory ran out. */
 char *mt_strbuf_steal(struct mt_strbuf *buffer);
 

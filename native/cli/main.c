@@ -150,8 +150,10 @@ static bool is_command(const char *command, const char *name) {
 }
 
 static bool needs_target(const char *command) {
-    if (is_command(command, "help"))
-        return false;
+    static const char *const alone[] = {"help", "set", "show"};
+    for (size_t i = 0; i < sizeof alone / sizeof alone[0]; i++)
+        if (is_command(command, alone[i]))
+            return false;
     for (size_t i = 0; i < mt_command_count(); i++)
         if (is_command(command, mt_command_name(i)))
             return true;

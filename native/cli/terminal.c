@@ -30,6 +30,10 @@ static int32_t width(void *context) {
 }
 
 static void progress(void *context, const char *line) {
+    static bool shown;
+    if (!line && !shown) /* nothing to erase */
+        return;
+    shown = line != NULL;
     fprintf(stderr, "\r\033[K%s", line ? line : "");
     fflush(stderr);
 }

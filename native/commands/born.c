@@ -56,11 +56,11 @@ static struct mt_error *run(struct mt_call *call) {
     if (error)
         return error;
     if (!birth.found)
-        return mt_error_create(MT_ERROR_NOT_FOUND,
-                               "0x%" PRIx64
-                               " is in no live block that was recorded: freed, allocated before recording, or not "
-                               "allocated at all",
-                               address.value);
+        return mt_error_create(MT_ERROR_NOT_FOUND, "0x%" PRIx64 " is in no live block that was recorded: %s",
+                               address.value,
+                               image->header.attached != 0
+                                   ? "allocated before the recorder was attached, freed since, or not allocated at all"
+                                   : "freed, allocated before recording, or not allocated at all");
     if (address.live_blocks > 1) {
         struct mt_strbuf count = MT_STRBUF_INIT;
         mt_text_count(&count, address.live_blocks);

@@ -37,10 +37,6 @@ static void naming_deinit(struct naming *naming) {
     mt_strbuf_deinit(&naming->name);
 }
 
-static const char *text_of(const struct mt_strbuf *buffer) {
-    return buffer->data ? buffer->data : "";
-}
-
 static const struct mt_cache *cache_of(const struct answer *answer, const struct mt_cache_row *row) {
     return &answer->caches->caches.data[row->cache];
 }
@@ -102,7 +98,7 @@ static void name_row(const struct answer *answer, const struct mt_cache_row *row
             mt_text_count(&ret->name, row->count);
             mt_strbuf_append(&ret->name, " caches of ");
         }
-        mt_strbuf_append(&ret->name, ret->function.length > 0 ? text_of(&ret->function) : "?");
+        mt_strbuf_append(&ret->name, ret->function.length > 0 ? mt_strbuf_text(&ret->function) : "?");
         break;
     case MT_CACHE_PROPERTY:
         append_attribute(answer, cache, &ret->name);
@@ -242,7 +238,7 @@ static void emit_members(const struct answer *answer, const struct mt_cache_row 
     struct mt_emitter *emitter = &answer->call->emitter;
     mt_emit_address(emitter, "address", address_of(answer, row));
     mt_emit_string(emitter, "kind", kinds[row->kind]);
-    mt_emit_string(emitter, "name", text_of(&naming->name));
+    mt_emit_string(emitter, "name", mt_strbuf_text(&naming->name));
     mt_emit_string(emitter, "function", naming->function.data);
     mt_emit_string(emitter, "file", naming->place.line > 0 ? naming->place.file : NULL);
     if (naming->place.line > 0)
@@ -303,7 +299,7 @@ static struct mt_error *emit_row(const struct answer *answer, const struct mt_im
         mt_emit_cell_number(emitter, row->kept.bytes);
     else
         mt_emit_cell_text(emitter, emitter->json ? NULL : "-");
-    mt_emit_cell_value(emitter, text_of(&naming.name), place);
+    mt_emit_cell_value(emitter, mt_strbuf_text(&naming.name), place);
     mt_emit_row_end(emitter);
     struct mt_error *error = emit_remark(answer, image, row);
     naming_deinit(&naming);
@@ -382,7 +378,7 @@ static void emit_headline(const struct answer *answer) {
         mt_strbuf_append(&line, " alive that nothing else does");
     }
     append_all_waiting(answer->caches, &line);
-    mt_emit_line(&answer->call->emitter, "%s", text_of(&line));
+    mt_emit_line(&answer->call->emitter, "%s", mt_strbuf_text(&line));
     mt_strbuf_deinit(&line);
 }
 

@@ -16,14 +16,19 @@
 #include "trace/image.h"
 
 struct mt_call;
+struct mt_session;
 
 struct mt_command {
-    const char *name;     /* "record stop" */
-    const char *summary;  /* one sentence, ends with a period */
-    const char *argument; /* "ADDR", "[COMMAND]"; NULL: takes none */
-    unsigned options;     /* sum of enum mt_option */
-    const char *details;  /* what the help says beyond the summary: paragraphs, one a line; may be NULL */
+    const char *name;      /* "record stop" */
+    const char *summary;   /* one sentence, ends with a period */
+    const char *argument;  /* "ADDR", "[COMMAND]"; NULL: takes none */
+    unsigned options;      /* sum of enum mt_option */
+    const char *details;   /* what the help says beyond the summary: paragraphs, one a line; may be NULL */
+    bool needs_no_process; /* nor a debugger that knows what it is looking at */
     struct mt_error *(*run)(struct mt_call *call);
+    /* Appends candidates, a line each, for `word` of the argument, behind its words `before`; may be NULL. `session`
+     * may be NULL. Reads nothing of the process. */
+    void (*complete)(struct mt_session *session, const char *before, const char *word, struct mt_strbuf *out);
 };
 
 extern const struct mt_command mt_record_command;
@@ -45,6 +50,15 @@ extern const struct mt_command mt_threads_command;
 extern const struct mt_command mt_audit_command;
 extern const struct mt_command mt_core_command;
 extern const struct mt_command mt_summary_command;
+extern const struct mt_command mt_break_command;
+extern const struct mt_command mt_break_list_command;
+extern const struct mt_command mt_break_delete_command;
+extern const struct mt_command mt_next_command;
+extern const struct mt_command mt_finish_command;
+extern const struct mt_command mt_lines_command;
+extern const struct mt_command mt_lines_stop_command;
+extern const struct mt_command mt_set_command;
+extern const struct mt_command mt_show_command;
 extern const struct mt_command mt_help_command;
 
 /* In the order of the help. */
@@ -53,12 +67,12 @@ const struct mt_command *mt_command_at(size_t index); /* NULL: behind the last *
 struct mt_error *mt_command_find(const char *line, const struct mt_command **ret, const char **ret_rest);
 /* Appends the whole help of a command. */
 void mt_command_write_help(const struct mt_command *command, struct mt_strbuf *out);
-/* Appends candidates for the last word of `line`, a line each. */
-void mt_command_complete(const char *line, struct mt_strbuf *out);
+/* Appends the names of commands that begin with `word`, a line each. */
+void mt_command_offer(const char *word, struct mt_strbuf *out);
+/* Appends candidates for the last word of `line`, a line each. `session` may be NULL. */
+void mt_command_complete(struct mt_session *session, const char *line, struct mt_strbuf *out);
 
 /* --- what a running command gets -------------------------------------------------------------------------------- */
-
-struct mt_session;
 
 struct mt_call {
     struct mt_session *session;
@@ -67,6 +81,7 @@ struct mt_call {
     const char *argument; /* "" when there is none */
     struct mt_emitter emitter;
     struct mt_watch watch;
+    bool resumes;            /* the answer is what the process does next: it is to run */
     struct mt_json warnings; /* strings of a JSON array; see mt_call_warn */
     struct mt_strbuf warnings_text;
 };
@@ -88,6 +103,8 @@ void mt_call_warn(struct mt_call *call, const char *format, ...) __attribute__((
  * recording. */
 struct mt_block_gaps;
 void mt_call_warn_image(struct mt_call *call, const struct mt_image *image, const struct mt_block_gaps *gaps);
+/* Says that the recording began in the middle of the process's life, if it did. */
+void mt_call_warn_attached(struct mt_call *call, const struct mt_image *image);
 /* A hint what to try next: only for people, and once a session for each command. */
 void mt_call_hint(struct mt_call *call, const char *hint);
 

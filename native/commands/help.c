@@ -49,10 +49,17 @@ static struct mt_error *run(struct mt_call *call) {
     return NULL;
 }
 
+static void complete(struct mt_session *session, const char *before, const char *word, struct mt_strbuf *out) {
+    if (*before == '\0')
+        mt_command_offer(word, out);
+}
+
 const struct mt_command mt_help_command = {
     .name = "help",
     .summary = "List the commands, or tell all about one.",
     .argument = "[COMMAND]",
     .options = MT_OPTION_JSON,
+    .needs_no_process = true,
     .run = run,
+    .complete = complete,
 };

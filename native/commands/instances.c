@@ -134,6 +134,11 @@ static struct mt_error *run(struct mt_call *call) {
     return error;
 }
 
+static void complete(struct mt_session *session, const char *before, const char *word, struct mt_strbuf *out) {
+    if (*before == '\0')
+        mt_type_words_complete(session, word, out);
+}
+
 const struct mt_command mt_instances_command = {
     .name = "instances",
     .summary = "List the live instances of a type, the biggest first.",
@@ -142,4 +147,5 @@ const struct mt_command mt_instances_command = {
     .details = "TYPE is a name as programs write it (`Order`, `app.Order`, `dict`, `builtins.dict`). Instances of "
                "derived types are not listed. Rows have numbers that stand for their objects in later commands.",
     .run = run,
+    .complete = complete,
 };

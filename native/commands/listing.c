@@ -7,7 +7,7 @@
 size_t mt_listing_shown(const struct mt_call *call, size_t count) {
     size_t most = call->options.given & MT_OPTION_LIMIT ? call->options.limit
                   : call->emitter.json                  ? SIZE_MAX
-                                                        : MT_DEFAULT_LIMIT;
+                                                        : mt_session_settings(call->session)->of[MT_SETTING_LIMIT];
     return most < count ? most : count;
 }
 
@@ -29,7 +29,8 @@ size_t mt_listing_number(struct mt_call *call, struct mt_handle handle) {
     const struct mt_host *host = mt_session_debugger(call->session);
     if (number == 0) {
         call->emitter.body.failed = true;
-    } else if (has_address(&handle) && host && host->set_variable) {
+    } else if (has_address(&handle) && host && host->set_variable &&
+               mt_session_settings(call->session)->of[MT_SETTING_VARIABLES] != MT_VARIABLES_OFF) {
         char name[32];
         snprintf(name, sizeof name, "mt%zu", number);
         host->set_variable(host->context, name, handle.address);

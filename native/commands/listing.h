@@ -9,8 +9,7 @@
 #include "commands/command.h"
 #include "commands/handles.h"
 
-/* How many of `count` rows are shown: as `--limit` says; else MT_DEFAULT_LIMIT in text, all in JSON. */
-#define MT_DEFAULT_LIMIT 20
+/* How many of `count` rows are shown: as `--limit` says; else as it is set (settings.h) in text, all in JSON. */
 size_t mt_listing_shown(const struct mt_call *call, size_t count);
 /* The object `omitted` of JSON: what was not shown. */
 void mt_listing_omitted(struct mt_call *call, size_t rows, uint64_t bytes);

@@ -37,8 +37,10 @@ static struct mt_error *run(struct mt_call *call) {
     mt_emit_unsigned(&call->emitter, "live_bytes", rows->live.bytes);
     mt_emit_unsigned(&call->emitter, "live_blocks", rows->live.blocks);
     error = mt_row_answer(call, image, rows, MT_ROWS_LIVE, mt_row_answer_choose(call, rows, MT_ROWS_LIVE));
-    if (!error)
+    if (!error) {
         mt_call_warn_image(call, image, &rows->gaps);
+        mt_call_warn_attached(call, image);
+    }
     mt_rows_destroy(rows);
     mt_call_hint(call, "try: memtrace peak · memtrace live --by line · memtrace born 1");
     return error;

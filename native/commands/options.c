@@ -1,10 +1,10 @@
 #include "commands/options.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "commands/size_words.h"
 #include "commands/words.h"
 #include "trace/rows.h"
 
@@ -16,7 +16,7 @@ struct value {
 struct option {
     enum mt_option id;
     const char *name;
-    const char *placeholder;    /* NULL: takes no value */
+    const char *placeholder;    /* NULL: takes no value; "TYPE N": two words; "EXPRESSION": the rest of the line */
     const struct value *values; /* NULL: others than these */
     const char *suggestion;     /* one of the others, for completion */
     const char *help;
@@ -51,10 +51,25 @@ static const struct option options[] = {
     {MT_OPTION_ALL_ROOTS, "--all-roots", NULL, NULL, NULL, "find every root, not only the nearest"},
     {MT_OPTION_TYPE, "--type", "TYPE", NULL, NULL, "of all instances of this type, instead of one object"},
     {MT_OPTION_THREAD, "--thread", "T", NULL, NULL,
-     "a thread by its number in `threads`: it alone is shown, and names are those of its frames"},
+     "a thread by its number in `threads`: it alone is shown, and names are those of its frames (else those of the "
+     "debugger's selected thread, or of the one that runs Python)"},
     {MT_OPTION_FRAME, "--frame", "N", NULL, NULL, "names are those of this frame of the thread: 0 is the innermost"},
     {MT_OPTION_DEEP, "--deep", NULL, NULL, NULL, "sum up all that it leads to, but for types and modules"},
     {MT_OPTION_EXCLUSIVE, "--exclusive", NULL, NULL, NULL, "sum up what only it keeps alive"},
+    {MT_OPTION_HEAP, "--heap", "SIZE", NULL, NULL, "live bytes rise above SIZE (300M, 300Mi, 1.5G)"},
+    {MT_OPTION_ALLOC, "--alloc", "SIZE", NULL, NULL, "one request for SIZE or more is met"},
+    {MT_OPTION_NEW_PEAK, "--new-peak", NULL, NULL, NULL, "live bytes are higher than ever; once a climb"},
+    {MT_OPTION_ABOVE, "--above", "SIZE", NULL, NULL, "of --new-peak: only peaks above SIZE"},
+    {MT_OPTION_FREE, "--free", "ADDR", NULL, NULL,
+     "the block that contains ADDR ends: freed, moved or unmapped; ADDR is one word, as of `born`"},
+    {MT_OPTION_TYPE_COUNT, "--type-count", "TYPE N", NULL, NULL, "N instances of the Python class TYPE are alive"},
+    {MT_OPTION_LINE, "--line", "FILE:LINE", NULL, NULL,
+     "Python comes to this line; FILE is a file's name, or the end of its path"},
+    {MT_OPTION_FUNCTION, "--function", "NAME", NULL, NULL,
+     "a Python function is called: its name, or the end of its qualified name"},
+    {MT_OPTION_TEMPORARY, "--temporary", NULL, NULL, NULL, "stop once, then forget the breakpoint"},
+    {MT_OPTION_IF, "--if", "EXPRESSION", NULL, NULL,
+     "stop only where this expression of the debugger is not 0: the rest of the line"},
     {MT_OPTION_NO_VALUES, "--no-values", NULL, NULL, NULL, "leave the program's own data out: values and keys"},
     {MT_OPTION_JSON, "--json", NULL, NULL, NULL, "answer with one JSON object"},
 };
@@ -119,28 +134,16 @@ static struct mt_error *parse_choice(const struct option *option, const char *wo
     return NULL;
 }
 
-/* False: not a number, or a ridiculous one. */
-static bool parse_number(const char *word, size_t *ret) {
-    size_t number = 0;
-    const char *c = word;
-    for (; isdigit((unsigned char)*c) && number < SIZE_MAX / 20; c++)
-        number = 10 * number + (size_t)(*c - '0');
-    if (c == word || *c != '\0')
-        return false;
-    *ret = number;
-    return true;
-}
-
 static struct mt_error *parse_limit(const char *word, size_t *ret) {
     if (strcmp(word, "all") == 0)
         *ret = SIZE_MAX;
-    else if (!parse_number(word, ret))
+    else if (!mt_word_is_number(word, ret))
         return mt_error_create(MT_ERROR_USAGE, "--limit takes a number of rows, or `all`, not `%s`", word);
     return NULL;
 }
 
 static struct mt_error *parse_frame_number(const char *option, const char *word, size_t *ret) {
-    if (!parse_number(word, ret))
+    if (!mt_word_is_number(word, ret))
         return mt_error_create(MT_ERROR_USAGE, "%s takes a number as `memtrace threads` shows it, not `%s`", option,
                                word);
     return NULL;
@@ -160,6 +163,47 @@ static struct mt_error *parse_type(const char *word, char *ret) {
     return NULL;
 }
 
+static struct mt_error *parse_size(const char *option, const char *word, uint64_t *ret) {
+    if (!mt_size_parse(word, ret))
+        return mt_error_create(MT_ERROR_USAGE, "%s takes a size (300M, 300Mi, 1.5G, or bytes), not `%s`", option, word);
+    return NULL;
+}
+
+static struct mt_error *parse_text(const char *option, const char *word, char *ret, size_t size) {
+    if (strlen(word) >= size)
+        return mt_error_create(MT_ERROR_USAGE, "%s takes at most %zu bytes", option, size - 1);
+    strcpy(ret, word);
+    return NULL;
+}
+
+/* "Order 1000" */
+static struct mt_error *parse_type_count(const char *words, char *ret_type, uint64_t *ret_count) {
+    MT_AUTO_FREE char *type = mt_word_copy(words, mt_word_length(words));
+    const char *number = mt_word_skip_blanks(words + mt_word_length(words));
+    size_t count;
+    if (!type)
+        return &mt_error_no_memory;
+    if (!mt_word_is_number(number, &count) || count == 0)
+        return mt_error_create(MT_ERROR_USAGE, "--type-count takes a type and how many instances: --type-count %s 1000",
+                               type);
+    *ret_count = count;
+    return parse_type(type, ret_type);
+}
+
+static struct mt_error *parse_line(const char *word, struct mt_options *ret) {
+    const char *colon = strrchr(word, ':');
+    size_t line;
+    if (!colon || colon == word || !mt_word_is_number(colon + 1, &line) || line == 0 || line > INT32_MAX)
+        return mt_error_create(MT_ERROR_USAGE, "--line takes a file and a line, --line app.py:12, not `%s`", word);
+    if ((size_t)(colon - word) >= sizeof ret->place)
+        return mt_error_create(MT_ERROR_USAGE, "--line takes the end of a file's path, at most %d bytes",
+                               (int)sizeof ret->place - 1);
+    memcpy(ret->place, word, (size_t)(colon - word));
+    ret->place[colon - word] = '\0';
+    ret->line = line;
+    return NULL;
+}
+
 static struct mt_error *apply(const struct option *option, const char *value, struct mt_options *result) {
     switch (option->id) {
     case MT_OPTION_BY:
@@ -176,6 +220,23 @@ static struct mt_error *apply(const struct option *option, const char *value, st
         return parse_frame_number(option->name, value, &result->thread);
     case MT_OPTION_FRAME:
         return parse_frame_number(option->name, value, &result->frame);
+    case MT_OPTION_HEAP:
+    case MT_OPTION_ALLOC:
+        return parse_size(option->name, value, &result->size);
+    case MT_OPTION_ABOVE:
+        return parse_size(option->name, value, &result->above);
+    case MT_OPTION_FREE:
+        return parse_text(option->name, value, result->block, sizeof result->block);
+    case MT_OPTION_TYPE_COUNT:
+        return parse_type_count(value, result->type, &result->count);
+    case MT_OPTION_IF:
+        return parse_text(option->name, value, result->condition, sizeof result->condition);
+    case MT_OPTION_LINE:
+        return parse_line(value, result);
+    case MT_OPTION_FUNCTION:
+        return parse_text(option->name, value, result->place, sizeof result->place);
+    case MT_OPTION_NEW_PEAK:
+    case MT_OPTION_TEMPORARY:
     case MT_OPTION_DEEP:
     case MT_OPTION_EXCLUSIVE:
     case MT_OPTION_ALL_ROOTS:
@@ -185,6 +246,24 @@ static struct mt_error *apply(const struct option *option, const char *value, st
         break;
     }
     return NULL;
+}
+
+/* Where the value that begins at `value` ends. */
+static const char *value_end(const struct option *option, const char *value) {
+    const char *end = value + mt_word_length(value);
+    if (option->id == MT_OPTION_IF) {
+        end = value + strlen(value);
+        while (end > value && mt_word_length(end - 1) == 0)
+            end--;
+        static const char json[] = " --json"; /* the one option that may stand at a line's end */
+        size_t length = sizeof json - 1;
+        if ((size_t)(end - value) > length && strncmp(end - length, json, length) == 0)
+            end -= length;
+    } else if (strchr(option->placeholder, ' ')) {
+        const char *second = mt_word_skip_blanks(end);
+        end = second + mt_word_length(second);
+    }
+    return end;
 }
 
 /* One option at `*line`, moved behind it. */
@@ -198,9 +277,10 @@ static struct mt_error *parse_one(const char **line, unsigned accepted, struct m
     const char *end = *line + length, *value = equals ? equals + 1 : NULL;
     if (!option->placeholder && value)
         return mt_error_create(MT_ERROR_USAGE, "%s takes no value", option->name);
-    if (option->placeholder && !value) {
-        value = mt_word_skip_blanks(end);
-        end = value + mt_word_length(value);
+    if (option->placeholder) {
+        if (!value)
+            value = mt_word_skip_blanks(end);
+        end = value_end(option, value);
     }
     if (option->placeholder && value == end)
         return mt_error_create(MT_ERROR_USAGE, "%s needs a value: %s %s", option->name, option->name,
@@ -252,14 +332,23 @@ void mt_options_help(unsigned accepted, struct mt_strbuf *out) {
     }
 }
 
+/* The option `word` whose value comes next; NULL: it is none. */
+static const struct option *option_before_value(const char *word, unsigned accepted) {
+    const struct option *option = NULL;
+    if (word[0] != '-' || strchr(word, '='))
+        return NULL;
+    struct mt_error *error = find_option(word, strlen(word), accepted, &option);
+    mt_error_destroy(error);
+    return !error && option->placeholder ? option : NULL;
+}
+
+bool mt_options_wants_type(const char *previous_word, unsigned accepted) {
+    const struct option *option = option_before_value(previous_word, accepted);
+    return option && option->id == MT_OPTION_TYPE;
+}
+
 void mt_options_complete(const char *previous_word, const char *word, unsigned accepted, struct mt_strbuf *out) {
-    const struct option *wants = NULL;
-    if (previous_word[0] == '-' && !strchr(previous_word, '=')) {
-        struct mt_error *error = find_option(previous_word, strlen(previous_word), accepted, &wants);
-        mt_error_destroy(error);
-        if (error || !wants->placeholder)
-            wants = NULL;
-    }
+    const struct option *wants = option_before_value(previous_word, accepted);
     if (wants) {
         for (const struct value *value = wants->values; value && value->name; value++)
             mt_word_offer(value->name, word, out);

@@ -95,8 +95,10 @@ static struct mt_error *run(struct mt_call *call) {
     error = mt_row_answer(call, image, rows, MT_ROWS_PEAK, shown);
     if (!error && !emit_threads(call, image, rows->peak.blocks > 0))
         error = &mt_error_no_memory;
-    if (!error)
+    if (!error) {
         mt_call_warn_image(call, image, &rows->gaps);
+        mt_call_warn_attached(call, image);
+    }
     mt_rows_destroy(rows);
     mt_call_hint(call, "try: memtrace live · memtrace peak --by file · memtrace born 1");
     return error;

@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "heap/edges.h"
+#include "commands/selected_thread.h"
 #include "output/place.h"
 #include "python/attribute.h"
 #include "python/item.h"
@@ -135,8 +136,10 @@ static struct mt_error *choose_thread(const struct resolution *resolution, const
                                    options->thread, count);
         chosen = options->thread - 1;
     } else {
+        size_t selected = mt_selected_thread(resolution->call, resolution->python, threads);
         for (size_t i = count; i-- > 0;)
             chosen = threads->list.data[i].has_gil ? i : chosen;
+        chosen = selected < count ? selected : chosen;
     }
     *ret = &threads->list.data[chosen];
     return NULL;

@@ -1,4 +1,4 @@
-#include "commands/command.h"
+#include "commands/record.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -100,6 +100,19 @@ static struct mt_error *arm(struct mt_call *call) {
     mt_emit_line(&call->emitter, "the next `run` records from its first instruction on, level %s",
                  mt_level_name(call->options.level));
     return NULL;
+}
+
+struct mt_error *mt_record_is_armed(struct mt_call *call, bool *ret) {
+    const struct mt_host *host = NULL;
+    MT_AUTO_FREE char *path = NULL, *preload = NULL;
+    struct mt_error *error = environment_host(call, &host);
+    if (!error)
+        error = recorder_path(call, &path);
+    if (!error)
+        error = get_variable(host, PRELOAD_VARIABLE, &preload);
+    if (!error)
+        *ret = mt_preload_contains(preload, path);
+    return error;
 }
 
 static struct mt_error *disarm(struct mt_call *call, bool *ret_done) {

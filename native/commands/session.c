@@ -1,12 +1,15 @@
 #define _GNU_SOURCE /* sigabbrev_np */
 #include "commands/session.h"
 
+#include <limits.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "commands/reached.h"
 #include "commands/words.h"
+#include "image/python_stops.h"
 #include "output/text.h"
 #include "target/host.h"
 #include "target/target.h"
@@ -41,7 +44,10 @@ struct mt_session {
     int32_t kind;
     int32_t stop_pid;
     struct mt_handles handles;
+    struct mt_settings settings;
     struct mt_session_environment environment;
+    struct mt_breakpoints breakpoints;
+    struct mt_step step;
     uint32_t hinted; /* bit i: the hint of command i was shown */
     struct mt_answer answer;
     char *completion;
@@ -88,7 +94,8 @@ size_t mt_answer_length(const struct mt_answer *answer) {
 
 /* --- the target at a stop --------------------------------------------------------------------------------------- */
 
-static void close_target(struct mt_session *session) {
+/* What was made of the target's memory. */
+static void drop_analysis(struct mt_session *session) {
     mt_image_destroy(session->image);
     session->image = NULL;
     mt_graph_destroy(session->graph);
@@ -97,6 +104,10 @@ static void close_target(struct mt_session *session) {
     session->census = NULL;
     mt_python_destroy(session->python);
     session->python = NULL;
+}
+
+static void close_target(struct mt_session *session) {
+    drop_analysis(session);
     if (session->target)
         mt_target_destroy(session->target);
     session->target = NULL;
@@ -138,8 +149,24 @@ struct mt_session_environment *mt_session_environment(struct mt_session *session
     return &session->environment;
 }
 
+struct mt_breakpoints *mt_session_breakpoints(struct mt_session *session) {
+    return &session->breakpoints;
+}
+
+struct mt_step *mt_session_step(struct mt_session *session) {
+    return &session->step;
+}
+
 struct mt_handles *mt_session_handles(struct mt_session *session) {
     return &session->handles;
+}
+
+struct mt_settings *mt_session_settings(struct mt_session *session) {
+    return &session->settings;
+}
+
+const struct mt_census *mt_session_known_census(const struct mt_session *session) {
+    return session->census;
 }
 
 void mt_session_forget_image(struct mt_session *session) {
@@ -148,7 +175,7 @@ void mt_session_forget_image(struct mt_session *session) {
 }
 
 /* Drops what belongs to an earlier stop. */
-static void notice_stop(struct mt_session *session, const struct mt_host_description *description) {
+static void forget_stop(struct mt_session *session, const struct mt_host_description *description) {
     if (session->generation == description->generation && session->kind == description->kind &&
         session->stop_pid == description->pid)
         return;
@@ -157,6 +184,13 @@ static void notice_stop(struct mt_session *session, const struct mt_host_descrip
     session->generation = description->generation;
     session->kind = description->kind;
     session->stop_pid = description->pid;
+}
+
+/* Memory breakpoints come to a process that the debugger has turned to, if it carries a recorder. */
+static void offer_breakpoints(struct mt_call *call, const struct mt_host_description *description) {
+    bool is_process = description->kind == MT_HOST_LIVE || description->kind == MT_HOST_REMOTE;
+    if (is_process && !description->running)
+        mt_error_destroy(mt_breakpoints_enter(call, description->pid));
 }
 
 static struct mt_error *open_in_debugger(struct mt_session *session, const struct mt_host_description *description) {
@@ -231,8 +265,10 @@ struct mt_error *mt_call_python(struct mt_call *call, struct mt_python **ret) {
 struct mt_error *mt_call_census(struct mt_call *call, struct mt_census **ret) {
     struct mt_python *python;
     struct mt_error *error = mt_call_python(call, &python);
-    if (!error && !call->session->census)
+    if (!error && !call->session->census) {
+        mt_target_expect_heap(call->session->target);
         error = mt_census_create(python, &call->watch, &call->session->census);
+    }
     if (!error)
         *ret = call->session->census;
     return error;
@@ -278,9 +314,14 @@ void mt_call_warn_image(struct mt_call *call, const struct mt_image *image, cons
                      (unsigned long long)gaps->strays);
 }
 
+void mt_call_warn_attached(struct mt_call *call, const struct mt_image *image) {
+    if (image->header.attached != 0)
+        mt_call_warn(call, "recorded from the middle: what was allocated before is not known");
+}
+
 void mt_call_hint(struct mt_call *call, const char *hint) {
     struct mt_session *session = call->session;
-    if (call->emitter.json || !session->host.progress)
+    if (call->emitter.json || !session->host.progress || !session->settings.of[MT_SETTING_HINTS])
         return;
     for (size_t i = 0; i < COMMANDS_HINTED && mt_command_at(i); i++) {
         if (mt_command_at(i) != call->command || (session->hinted & 1u << i))
@@ -299,6 +340,9 @@ static bool ask_interrupted(void *context) {
 
 static void show_progress(void *context, const char *line) {
     const struct mt_session *session = context;
+    char waiting[128];
+    if (line && session->target && mt_target_waiting(session->target, waiting, sizeof waiting))
+        line = waiting;
     session->host.progress(session->host.context, line);
 }
 
@@ -446,6 +490,8 @@ static struct mt_error *parse(struct mt_call *call, const char *line, char **ret
     }
     error = mt_options_parse(rest, call->command->options, &call->options, &rest);
     call->emitter.json = call->options.given & MT_OPTION_JSON;
+    if (!call->session->settings.of[MT_SETTING_VALUES])
+        call->options.given |= MT_OPTION_NO_VALUES & call->command->options;
     if (error)
         return error;
     size_t length = strlen(rest);
@@ -467,46 +513,80 @@ static struct mt_error *parse(struct mt_call *call, const char *line, char **ret
     return NULL;
 }
 
+/* Memory that was not read as the user had enough is not "unreadable": nothing may be concluded from it, now or later.
+ * The memory itself is kept by the target. */
+static struct mt_error *forget_interrupted(struct mt_session *session, struct mt_error *error) {
+    struct mt_target *target = session->target;
+    if (!target)
+        return error;
+    if (session->host.progress)
+        session->host.progress(session->host.context, NULL);
+    if (!target->interrupted)
+        return error;
+    target->interrupted = false;
+    drop_analysis(session);
+    mt_error_destroy(error);
+    return mt_error_create(MT_ERROR_INTERRUPTED, "interrupted");
+}
+
 static struct mt_error *run(struct mt_call *call) {
     struct mt_host_description description;
     struct mt_error *error = NULL;
-    /* Help needs no process, and a debugger that can't say what it is looking at can still show it. */
-    if (call->command != &mt_help_command)
+    bool needs_process = !call->command->needs_no_process;
+    if (needs_process)
         error = mt_session_describe(call->session, &description);
-    if (!error && call->command != &mt_help_command)
-        notice_stop(call->session, &description);
+    if (!error && needs_process)
+        forget_stop(call->session, &description);
+    if (!error && needs_process)
+        offer_breakpoints(call, &description);
     if (!error)
         error = call->command->run(call);
     if (!error && (!mt_emitter_ok(&call->emitter) || call->warnings_text.failed))
         error = &mt_error_no_memory;
     mt_watch_done(&call->watch);
-    return error;
+    return forget_interrupted(call->session, error);
+}
+
+static void begin_call(struct mt_session *session, struct mt_call *ret) {
+    const struct mt_host *host = &session->host;
+    int32_t told = host->width ? host->width(host->context) : 80;
+    size_t width = session->settings.of[MT_SETTING_WIDTH];
+    if (width == MT_WIDTH_AUTO)
+        width = told > 0 ? (size_t)told : 0;
+    *ret = (struct mt_call){.session = session,
+                            .argument = "",
+                            .watch = {.context = session,
+                                      .interrupted = ask_interrupted,
+                                      .progress = host->progress ? show_progress : NULL}};
+    mt_emitter_init(&ret->emitter, false, width < UINT_MAX ? (unsigned)width : 0);
+    mt_json_init(&ret->warnings, &ret->warnings_text);
+}
+
+/* Takes over `error` and `text`. */
+static const struct mt_answer *end_call(struct mt_call *call, int32_t status, struct mt_error *error,
+                                        struct mt_strbuf *text) {
+    const struct mt_answer *answer = set_answer(&call->session->answer, status, text);
+    mt_error_destroy(error);
+    mt_emitter_deinit(&call->emitter);
+    mt_strbuf_deinit(&call->warnings_text);
+    mt_strbuf_deinit(text);
+    return answer;
 }
 
 const struct mt_answer *mt_session_run(struct mt_session *session, const char *command_line) {
-    const struct mt_host *host = &session->host;
-    int32_t width = host->width ? host->width(host->context) : 80;
-    struct mt_call call = {.session = session,
-                           .argument = "",
-                           .watch = {.context = session,
-                                     .interrupted = ask_interrupted,
-                                     .progress = host->progress ? show_progress : NULL}};
+    struct mt_call call;
     MT_AUTO_FREE char *argument = NULL;
-    mt_emitter_init(&call.emitter, false, width > 0 ? (unsigned)width : 0);
-    mt_json_init(&call.warnings, &call.warnings_text);
+    begin_call(session, &call);
     struct mt_error *error = parse(&call, command_line, &argument);
     if (!error)
         error = run(&call);
     struct mt_strbuf text = MT_STRBUF_INIT;
     if (error)
         write_error(&call, error, &text);
-    else
+    else if (!call.resumes)
         write_answer(&call, &text);
-    const struct mt_answer *answer = set_answer(&session->answer, error != NULL, &text);
-    mt_error_destroy(error);
-    mt_emitter_deinit(&call.emitter);
-    mt_strbuf_deinit(&call.warnings_text);
-    mt_strbuf_deinit(&text);
+    int32_t status = error ? 1 : call.resumes ? MT_ANSWER_RESUME : 0;
+    const struct mt_answer *answer = end_call(&call, status, error, &text);
     /* A process that we stopped ourselves goes on as soon as it can; a core and a debugger's process stay as they are.
      */
     if ((session->source == SOURCE_PID || session->source == SOURCE_STOPPED) && !session->keeps_stopped) {
@@ -518,9 +598,34 @@ const struct mt_answer *mt_session_run(struct mt_session *session, const char *c
 
 const struct mt_answer *mt_session_reached(struct mt_session *session, const char *what, uint64_t address,
                                            uint64_t tid) {
+    struct mt_host_description description;
+    struct mt_call call;
+    bool stays = false;
+    begin_call(session, &call);
+    /* The end of a step is the answer of the command that began it. */
+    bool is_python = what && strcmp(what, MT_PYTHON_STOP_SYMBOL) == 0;
+    call.command = is_python && session->step.command ? session->step.command : &mt_break_command;
+    call.emitter.json = is_python && session->step.command && session->step.json;
+    struct mt_error *error = mt_session_describe(session, &description);
+    if (!error) {
+        forget_stop(session, &description);
+        error = mt_reached(&call, what, address, tid, &stays);
+    }
+    mt_watch_done(&call.watch);
     struct mt_strbuf text = MT_STRBUF_INIT;
-    const struct mt_answer *answer = set_answer(&session->answer, MT_ANSWER_GO_ON, &text);
-    mt_strbuf_deinit(&text);
+    if (stays && call.emitter.json && !error)
+        write_answer(&call, &text);
+    else if (!call.emitter.json)
+        mt_strbuf_append_bytes(&text, call.emitter.body.data, call.emitter.body.length);
+    if (stays || error)
+        session->step = (struct mt_step){0};
+    if (error) { /* the user is to know */
+        write_error(&call, error, &text);
+        mt_strbuf_append_char(&text, '\n');
+    }
+    const struct mt_answer *answer = end_call(&call, stays || error ? 0 : MT_ANSWER_GO_ON, error, &text);
+    /* Only the thread that reached it is sure to stand still yet. */
+    close_target(session);
     return answer;
 }
 
@@ -536,6 +641,7 @@ static struct mt_session *create(enum source source, const struct mt_host *host)
     if (!session)
         return NULL;
     session->source = source;
+    mt_settings_init(&session->settings);
     if (host)
         session->host = *host;
     return session;
@@ -559,6 +665,7 @@ void mt_session_destroy(struct mt_session *session) {
         return;
     close_target(session);
     mt_handles_reset(&session->handles);
+    mt_breakpoints_deinit(&session->breakpoints);
     free(session->environment.preload);
     free(session->environment.level);
     free(session->library_directory);
@@ -606,7 +713,7 @@ const struct mt_answer *mt_session_open_core(const struct mt_host *host, const c
 
 const char *mt_complete(struct mt_session *session, const char *line) {
     struct mt_strbuf out = MT_STRBUF_INIT;
-    mt_command_complete(line, &out);
+    mt_command_complete(session, line, &out);
     free(session->completion);
     session->completion = mt_strbuf_steal(&out);
     mt_strbuf_deinit(&out);

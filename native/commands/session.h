@@ -5,8 +5,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "commands/breakpoints.h"
 #include "commands/command.h"
 #include "commands/handles.h"
+#include "commands/settings.h"
+#include "commands/step.h"
 #include "memtrace.h"
 
 /* NULL on a command line without a debugger. */
@@ -22,8 +25,15 @@ struct mt_session_environment {
     char *level;
 };
 struct mt_session_environment *mt_session_environment(struct mt_session *session);
+struct mt_breakpoints *mt_session_breakpoints(struct mt_session *session);
+/* The step whose end the next stop may be. */
+struct mt_step *mt_session_step(struct mt_session *session);
 /* The rows numbered at this stop. */
 struct mt_handles *mt_session_handles(struct mt_session *session);
+/* How the user wants answers. */
+struct mt_settings *mt_session_settings(struct mt_session *session);
+/* The objects as they were found at the last stop that was asked about; NULL: not looked for. */
+const struct mt_census *mt_session_known_census(const struct mt_session *session);
 /* Bytes that the target's mappings describe, and how many of them it holds; false: unknown. */
 bool mt_session_share(struct mt_target *target, uint64_t *ret_described, uint64_t *ret_held);
 /* What was read from the target is no longer so: we have written to it. */

@@ -68,6 +68,9 @@ static void judge_image(const struct mt_image *image, struct lacks *lacks) {
         add_lack(lacks, "Python objects and stacks", "a CPython that the recorder knows", "%s", header->python_problem);
     else if (header->python_state == MT_PYTHON_REFUSED)
         add_lack(lacks, "Python stacks", "an unmodified CPython", "%s", header->python_problem);
+    if (header->attached != 0)
+        add_lack(lacks, "older memory", "the recorder preloaded from the start (`memtrace run`)",
+                 "it was attached to the running process: what was allocated before is not known");
     if (header->limit_state == MT_LIMIT_NOT_FOUND)
         add_lack(lacks, "the heap's limit", "MEMTRACE_MAX_HEAP in bytes", "neither cgroup nor RLIMIT_AS has one");
     else if (header->limit_state == MT_LIMIT_BAD)
@@ -187,6 +190,7 @@ static void emit_recording(struct mt_call *call, const struct mt_image *image) {
     mt_emit_string(emitter, "state", state_name(header->state));
     mt_emit_string(emitter, "pending", pending_name(mt_image_pending(image)));
     mt_emit_string(emitter, "level", level);
+    mt_emit_boolean(emitter, "attached", header->attached != 0);
     mt_emit_boolean(emitter, "native", false);
     mt_emit_unsigned(emitter, "generation", header->generation);
     mt_emit_unsigned(emitter, "live_bytes", live);

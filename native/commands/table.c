@@ -4,15 +4,44 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "commands/type_words.h"
 #include "commands/words.h"
 
 #define HELP_WIDTH 78
 
 static const struct mt_command *const commands[] = {
-    &mt_summary_command,   &mt_record_command,  &mt_record_stop_command, &mt_status_command,    &mt_peak_command,
-    &mt_live_command,      &mt_mark_command,    &mt_diff_command,        &mt_born_command,      &mt_types_command,
-    &mt_instances_command, &mt_object_command,  &mt_holds_command,       &mt_who_holds_command, &mt_path_command,
-    &mt_caches_command,    &mt_threads_command, &mt_audit_command,       &mt_core_command,      &mt_help_command,
+    /* One a line. */
+    /* clang-format off */
+    &mt_summary_command,
+    &mt_record_command,
+    &mt_record_stop_command,
+    &mt_status_command,
+    &mt_peak_command,
+    &mt_live_command,
+    &mt_mark_command,
+    &mt_diff_command,
+    &mt_born_command,
+    &mt_types_command,
+    &mt_instances_command,
+    &mt_object_command,
+    &mt_holds_command,
+    &mt_who_holds_command,
+    &mt_path_command,
+    &mt_caches_command,
+    &mt_threads_command,
+    &mt_audit_command,
+    &mt_core_command,
+    &mt_break_command,
+    &mt_break_list_command,
+    &mt_break_delete_command,
+    &mt_next_command,
+    &mt_finish_command,
+    &mt_lines_command,
+    &mt_lines_stop_command,
+    &mt_set_command,
+    &mt_show_command,
+    &mt_help_command,
+    /* clang-format on */
 };
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
 
@@ -98,7 +127,7 @@ void mt_command_write_help(const struct mt_command *command, struct mt_strbuf *o
     }
 }
 
-static void complete_commands(const char *word, struct mt_strbuf *out) {
+void mt_command_offer(const char *word, struct mt_strbuf *out) {
     for (size_t i = 0; i < COMMAND_COUNT; i++)
         if (!second_word(commands[i]))
             mt_word_offer(commands[i]->name, word, out);
@@ -111,7 +140,7 @@ static const char *last_word(const char *line, const char *end) {
     return end;
 }
 
-void mt_command_complete(const char *line, struct mt_strbuf *out) {
+void mt_command_complete(struct mt_session *session, const char *line, struct mt_strbuf *out) {
     const char *word = last_word(line, line + strlen(line));
     MT_AUTO_FREE char *settled = mt_word_copy(line, (size_t)(word - line));
     if (!settled)
@@ -120,7 +149,7 @@ void mt_command_complete(const char *line, struct mt_strbuf *out) {
     while (length > 0 && mt_word_length(settled + length - 1) == 0)
         settled[--length] = '\0';
     if (length == 0) {
-        complete_commands(word, out);
+        mt_command_offer(word, out);
         return;
     }
     const struct mt_command *command;
@@ -130,13 +159,16 @@ void mt_command_complete(const char *line, struct mt_strbuf *out) {
         mt_error_destroy(error);
         return;
     }
-    if (*rest == '\0' && command == &mt_help_command)
-        complete_commands(word, out);
     size_t name = strlen(command->name);
     for (size_t i = 0; *rest == '\0' && i < COMMAND_COUNT; i++)
         if (strncmp(commands[i]->name, command->name, name) == 0 && commands[i]->name[name] == ' ')
             mt_word_offer(second_word(commands[i]), word, out);
-    mt_options_complete(last_word(settled, settled + length), word, command->options, out);
+    const char *previous = last_word(settled, settled + length);
+    mt_options_complete(previous, word, command->options, out);
+    if (mt_options_wants_type(previous, command->options))
+        mt_type_words_complete(session, word, out);
+    else if (command->complete && word[0] != '-' && (previous < rest || previous[0] != '-'))
+        command->complete(session, rest, word, out);
 }
 
 /* --- the public view of the table ------------------------------------------------------------------------------- */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "commands/session.h"
 #include "commands/words.h"
 #include "output/text.h"
 #include "python/types.h"
@@ -120,4 +121,15 @@ void mt_instances_words(const struct mt_instances *instances, struct mt_strbuf *
         mt_strbuf_printf(out, " instance%s of %s", instances->count == 1 ? "" : "s", instances->name);
     else
         mt_strbuf_printf(out, " %s%s", instances->name, instances->count == 1 ? "" : "s");
+}
+
+void mt_type_words_complete(const struct mt_session *session, const char *word, struct mt_strbuf *out) {
+    const struct mt_census *census = session ? mt_session_known_census(session) : NULL;
+    for (size_t i = 0; census && i < census->python->types->list.length; i++) {
+        const struct mt_type *type = mt_types_at(census->python->types, (uint32_t)i);
+        bool is_short = strncmp(type->name, word, strlen(word)) == 0;
+        const char *name = is_short ? type->name : type->qualified;
+        if (name[mt_word_length(name)] == '\0')
+            mt_word_offer(name, word, out);
+    }
 }

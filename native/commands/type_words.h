@@ -27,4 +27,7 @@ void mt_instances_deinit(struct mt_instances *instances);
 /* Appends "40,000 Orders", "1 dict". */
 void mt_instances_words(const struct mt_instances *instances, struct mt_strbuf *out);
 
+/* Appends the names of types that begin with `word`, a line each, as far as the session has read them. */
+void mt_type_words_complete(const struct mt_session *session, const char *word, struct mt_strbuf *out);
+
 #endif

@@ -10,6 +10,7 @@
 #include "commands/listing.h"
 #include "commands/object_address.h"
 #include "commands/object_words.h"
+#include "commands/searched_holders.h"
 #include "commands/who_holds_type.h"
 #include "heap/size.h"
 #include "output/text.h"
@@ -353,6 +354,21 @@ static struct mt_error *write_answer(struct answer *answer) {
     return NULL;
 }
 
+/* The graph to ask: of a remote process the part that a search finds, where that is certain. */
+static struct mt_error *choose_graph(struct answer *answer, struct mt_searched **ret_searched) {
+    struct mt_call *call = answer->call;
+    struct mt_census *census;
+    struct mt_error *error =
+        mt_searched_holders_find(call, !(call->options.given & MT_OPTION_DIRECT), ret_searched, &answer->graph);
+    if (!error && answer->graph)
+        return mt_object_address_parse(call, answer->graph->census, &answer->asked);
+    if (!error)
+        error = mt_call_census(call, &census);
+    if (!error)
+        error = mt_object_address_parse(call, census, &answer->asked);
+    return error ? error : mt_call_graph(call, &answer->graph);
+}
+
 static struct mt_error *run(struct mt_call *call) {
     bool of_type = call->options.given & MT_OPTION_TYPE;
     if (of_type && call->argument[0] != '\0')
@@ -360,12 +376,8 @@ static struct mt_error *run(struct mt_call *call) {
     if (of_type)
         return mt_who_holds_type(call, call->options.type);
     struct answer answer = {.call = call};
-    struct mt_census *census;
-    struct mt_error *error = mt_call_census(call, &census);
-    if (!error)
-        error = mt_object_address_parse(call, census, &answer.asked);
-    if (!error)
-        error = mt_call_graph(call, &answer.graph);
+    struct mt_searched *searched = NULL;
+    struct mt_error *error = choose_graph(&answer, &searched);
     if (error)
         return error;
     error = find(&answer);
@@ -375,6 +387,7 @@ static struct mt_error *run(struct mt_call *call) {
     mt_holder_groups_deinit(&answer.groups);
     mt_climber_deinit(&answer.climber);
     mt_holders_deinit(&answer.holders);
+    mt_searched_destroy(searched);
     return error;
 }
 

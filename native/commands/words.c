@@ -1,5 +1,7 @@
 #include "commands/words.h"
 
+#include <ctype.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +19,17 @@ const char *mt_word_skip_blanks(const char *text) {
 bool mt_word_is(const char *text, const char *word) {
     size_t length = mt_word_length(text);
     return length == strlen(word) && memcmp(text, word, length) == 0;
+}
+
+bool mt_word_is_number(const char *word, size_t *ret) {
+    size_t number = 0;
+    const char *c = word;
+    for (; isdigit((unsigned char)*c) && number < SIZE_MAX / 20; c++)
+        number = 10 * number + (size_t)(*c - '0');
+    if (c == word || *c != '\0')
+        return false;
+    *ret = number;
+    return true;
 }
 
 char *mt_word_copy(const char *text, size_t length) {

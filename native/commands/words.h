@@ -12,6 +12,8 @@ size_t mt_word_length(const char *text);
 const char *mt_word_skip_blanks(const char *text);
 /* Is the first word of `text` this one? */
 bool mt_word_is(const char *text, const char *word);
+/* False: not a number, or a ridiculous one. */
+bool mt_word_is_number(const char *word, size_t *ret);
 char *mt_word_copy(const char *text, size_t length);
 /* Appends `candidate` and a newline when it begins with `word`. */
 void mt_word_offer(const char *candidate, const char *word, struct mt_strbuf *out);

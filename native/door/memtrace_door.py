@@ -8,17 +8,20 @@ Standard library only: this runs in the Python that is embedded in a debugger.
 
 import ctypes
 import importlib.util
+import json
 import os
 import sys
 import time
 
-ABI = 2
+ABI = 3
 
 NONE, LIVE, CORE, REMOTE = range(4)  # enum mt_host_kind
 READ, WRITE, EXECUTE = 1, 2, 4  # flags of a region
 
 SUCCESS, INTERRUPTED, FAILED = 0, 1, -1  # what a callback returns
 GO_ON = 2  # MT_ANSWER_GO_ON
+DETACH = "detach"  # MT_REACHED_DETACH
+RESUME = 3  # MT_ANSWER_RESUME
 
 PAGE = 4096
 PROGRESS_INTERVAL = 0.25  # seconds: a console line is rewritten at most four times a second
@@ -65,7 +68,7 @@ class Host:
         raise HostError("not offered")
 
     def regions(self):
-        """(start, end, flags, path or None) of each mapping."""
+        """(start, end, flags, offset of its start in the file, path or None) of each mapping."""
         raise HostError("not offered")
 
     def evaluate(self, expression):
@@ -97,6 +100,9 @@ class Host:
     def set_variable(self, name, value):
         raise HostError("not offered")
 
+    def settings_changed(self, values):
+        """{setting: value} after `memtrace set`, for what a debugger does about them itself."""
+
     def threads(self):
         """(kernel's number or 0, whether it is the selected one, {register: value} or None) of each thread."""
         raise HostError("not offered")
@@ -122,8 +128,16 @@ class Host:
         """An internal hardware watchpoint on writes. When it is hit: Door.reached."""
         raise HostError("not offered")
 
+    def resume(self):
+        """Lets the process run until it stops again, for the user (not a callback: called when the library is done)."""
+        raise HostError("not offered")
+
     def run_to(self, tid, addresses, milliseconds):
         """(number of the thread, index of the address that it reached or None): see run_to in native/memtrace.h."""
+        raise HostError("not offered")
+
+    def fetch_file(self, path, fd):
+        """Writes a file of the machine that a remote process runs on to the open file `fd`."""
         raise HostError("not offered")
 
 
@@ -149,7 +163,7 @@ class _Description(ctypes.Structure):
 
 
 _RESULT = ctypes.POINTER(_U64)
-_EMIT = ctypes.CFUNCTYPE(None, _POINTER, _U64, _U64, _U32, _STRING)
+_EMIT = ctypes.CFUNCTYPE(None, _POINTER, _U64, _U64, _U32, _U64, _STRING)
 _REGISTERS = _U64 * len(REGISTERS)
 _EMIT_THREAD = ctypes.CFUNCTYPE(None, _POINTER, _U64, _U32, ctypes.POINTER(_REGISTERS))
 _EMIT_FRAME = ctypes.CFUNCTYPE(None, _POINTER, _U64, _U64, _STRING, _STRING)
@@ -177,6 +191,7 @@ _CALLBACKS = [
     ("stop_at", ctypes.CFUNCTYPE(_I32, _POINTER, _STRING, _U32), FAILED, INTERRUPTED),
     ("watch", ctypes.CFUNCTYPE(_I32, _POINTER, _U64, _U32, _U32), FAILED, INTERRUPTED),
     ("run_to", ctypes.CFUNCTYPE(_I32, _POINTER, _U64, _RESULT, _U64, _U32, _RESULT, _RESULT), FAILED, INTERRUPTED),
+    ("fetch_file", ctypes.CFUNCTYPE(_I32, _POINTER, _STRING, _I32), FAILED, INTERRUPTED),
 ]
 
 
@@ -209,10 +224,13 @@ def _bytes(value):
 
 
 def library_path(adapter_file):
-    """libmemtrace.so for the adapter in `adapter_file`: $MEMTRACE_LIBRARY, or the build beside the adapter."""
+    """libmemtrace.so for the adapter in `adapter_file`: $MEMTRACE_LIBRARY, the build beside the adapter, or what `make
+    install` put into lib/ for an adapter in share/memtrace/."""
     chosen = os.environ.get("MEMTRACE_LIBRARY")
-    path = chosen or os.path.join(os.path.dirname(os.path.realpath(adapter_file)), "..", "build", "libmemtrace.so")
-    path = os.path.realpath(path)
+    above = os.path.dirname(os.path.dirname(os.path.realpath(adapter_file)))
+    built = os.path.join(above, "build", "libmemtrace.so")
+    installed = os.path.join(above, "..", "..", "lib", "memtrace", "libmemtrace.so")
+    path = os.path.realpath(chosen or (built if os.path.isfile(built) or not os.path.isfile(installed) else installed))
     if not os.path.isfile(path):
         advice = "set MEMTRACE_LIBRARY to libmemtrace.so" if chosen else "run `make`, or set MEMTRACE_LIBRARY"
         raise DoorError("memtrace: no library at %s: %s" % (path, advice))
@@ -255,6 +273,7 @@ class Door:
         self._host = host
         self._problem = None
         self._progress_shown_at = None
+        self._is_busy = False
         self._kept = {}  # strings that the library may look at until the next call
         self._table = _HostTable()  # also keeps the callbacks alive
         for name, prototype, failed, stopped in _CALLBACKS:
@@ -266,11 +285,29 @@ class Door:
 
     def run(self, command_line):
         """(True and the answer, or False and the error's one line)."""
+        answered, text = self._run(command_line)
+        words = command_line.split(None, 1)
+        if answered and words and "set".startswith(words[0]):
+            self._host.settings_changed({row["name"]: row["value"] for row in self.settings()})
+        return answered, text
+
+    def settings(self):
+        """The rows of `memtrace show --json`; none where there are none."""
+        answered, text = self._run("show --json")
+        return json.loads(text)["rows"] if answered else []
+
+    def _run(self, command_line):
         status, text = self._ask(lambda: self._calls.mt_session_run(self._session, _bytes(command_line)))
+        if status == RESUME:
+            self._host.resume()
+            status = 0
         return status == 0, text
 
     def reached(self, what, address, tid):
-        """A thread reached what stop_at or watch had asked for. The reason to stay stopped, or None: let it run."""
+        """A thread reached what stop_at or watch had asked for. The reason to stay stopped, or None: let it run.
+        Also told (DETACH, number of the process, 0) where the debugger lets go of it."""
+        if self._is_busy:  # the library itself lets the process run (run_to), and waits for something else
+            return None
         status, text = self._ask(lambda: self._calls.mt_session_reached(self._session, _bytes(what), address, tid))
         return None if status == GO_ON else text
 
@@ -278,9 +315,11 @@ class Door:
         self._problem = None
         self._progress_shown_at = None
         unraisable, sys.unraisablehook = sys.unraisablehook, self._keep_interruption
+        self._is_busy = True
         try:
             answer = call()
         finally:
+            self._is_busy = False
             sys.unraisablehook = unraisable
         text = ctypes.string_at(self._calls.mt_answer_text(answer), self._calls.mt_answer_length(answer))
         status = self._calls.mt_answer_status(answer)
@@ -367,8 +406,8 @@ class Door:
         return SUCCESS
 
     def _regions(self, emit, cookie):
-        for start, end, flags, path in self._host.regions():
-            emit(cookie, start, end, flags, _bytes(path))
+        for start, end, flags, offset, path in self._host.regions():
+            emit(cookie, start, end, flags, offset, _bytes(path))
         return SUCCESS
 
     def _evaluate(self, expression, ret):
@@ -436,6 +475,10 @@ class Door:
     def _run_to(self, tid, addresses, count, milliseconds, ret_tid, ret_index):
         reached_by, index = self._host.run_to(tid, addresses[:count], milliseconds)
         ret_tid[0], ret_index[0] = reached_by, count if index is None else index
+        return SUCCESS
+
+    def _fetch_file(self, path, fd):
+        self._host.fetch_file(_text(path), fd)
         return SUCCESS
 
 

@@ -442,16 +442,50 @@ static struct mt_error *number_objects(struct build *build) {
 /* --- the census
  * ------------------------------------------------------------------------------------------------------- */
 
-struct mt_error *mt_census_create(struct mt_python *python, struct mt_watch *watch, struct mt_census **ret) {
+/* With room for objects; NULL: memory is out. */
+static struct mt_census *begin(struct build *build, struct mt_python *python, struct mt_watch *watch) {
     struct mt_census *census = calloc(1, sizeof *census);
-    struct build build = {.census = census, .python = python, .watch = watch};
-    build.type_cache = calloc(TYPE_CACHE_SIZE, sizeof *build.type_cache);
-    if (!census || !build.type_cache) {
+    *build = (struct build){.census = census, .python = python, .watch = watch};
+    build->type_cache = calloc(TYPE_CACHE_SIZE, sizeof *build->type_cache);
+    if (!census || !build->type_cache) {
         free(census);
-        free(build.type_cache);
-        return &mt_error_no_memory;
+        free(build->type_cache);
+        return NULL;
     }
     census->python = python;
+    return census;
+}
+
+static struct mt_error *finish(struct build *build, struct mt_census **ret) {
+    if (!build->error)
+        build->error = number_objects(build);
+    mt_hash_map_deinit(&build->dead);
+    mt_vector_deinit(&build->to_visit);
+    free(build->type_cache);
+    if (build->error) {
+        mt_census_destroy(build->census);
+        return build->error;
+    }
+    *ret = build->census;
+    return NULL;
+}
+
+struct mt_error *mt_census_create_of(struct mt_python *python, const struct mt_hash_map *addresses,
+                                     struct mt_watch *watch, struct mt_census **ret) {
+    struct build build;
+    size_t cursor = 0;
+    uint64_t address, nothing;
+    if (!begin(&build, python, watch))
+        return &mt_error_no_memory;
+    while (!build.error && mt_hash_map_next(addresses, &cursor, &address, &nothing))
+        add(&build, address);
+    return finish(&build, ret);
+}
+
+struct mt_error *mt_census_create(struct mt_python *python, struct mt_watch *watch, struct mt_census **ret) {
+    struct build build;
+    if (!begin(&build, python, watch))
+        return &mt_error_no_memory;
     build.error = mt_free_lists_read(python, &build.dead);
     if (!build.error)
         walk_lists(&build);
@@ -459,17 +493,7 @@ struct mt_error *mt_census_create(struct mt_python *python, struct mt_watch *wat
         ask_allocators(&build);
     if (!build.error)
         close_over_references(&build);
-    if (!build.error)
-        build.error = number_objects(&build);
-    mt_hash_map_deinit(&build.dead);
-    mt_vector_deinit(&build.to_visit);
-    free(build.type_cache);
-    if (build.error) {
-        mt_census_destroy(census);
-        return build.error;
-    }
-    *ret = census;
-    return NULL;
+    return finish(&build, ret);
 }
 
 bool mt_census_block_size(void *context, uint64_t address, uint64_t *ret_size) {

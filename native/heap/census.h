@@ -13,6 +13,7 @@
 #include "allocators/glibc.h"
 #include "allocators/pymalloc.h"
 #include "base/error.h"
+#include "base/hash_map.h"
 #include "base/watch.h"
 #include "python/python.h"
 #include "python/types.h"
@@ -55,6 +56,9 @@ struct mt_census {
 };
 
 struct mt_error *mt_census_create(struct mt_python *python, struct mt_watch *watch, struct mt_census **ret);
+/* Of a few objects alone: the keys of `addresses`. Those that are none are left out. */
+struct mt_error *mt_census_create_of(struct mt_python *python, const struct mt_hash_map *addresses,
+                                     struct mt_watch *watch, struct mt_census **ret);
 void mt_census_destroy(struct mt_census *census);
 
 static inline uint32_t mt_census_find(const struct mt_census *census, uint64_t address) {

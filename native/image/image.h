@@ -29,7 +29,7 @@
 #define MT_IMAGE_SYMBOL "memtrace_image"
 #define MT_STOP_HOOK_SYMBOL "memtrace_stop_hook"
 #define MT_IMAGE_MAJOR 2
-#define MT_IMAGE_MINOR 0
+#define MT_IMAGE_MINOR 1
 
 enum mt_level { MT_LEVEL_NONE = 0, MT_LEVEL_HEAP = 1, MT_LEVEL_OBJECTS = 2 };
 
@@ -46,12 +46,19 @@ enum mt_recording {
  * more than the header's, so that at every instant a mark is either still to come or there (0: whichever is next); for
  * STOP the same when a mark is to be set first, else 0. MARK: nothing can have happened between the stop at which it
  * was written and the event that obeys it, so the mark shows the moment of the stop. */
-enum mt_request { MT_REQUEST_NONE = 0, MT_REQUEST_START = 1, MT_REQUEST_STOP = 2, MT_REQUEST_MARK = 3 };
+enum mt_request {
+    MT_REQUEST_NONE = 0,
+    MT_REQUEST_START = 1,
+    MT_REQUEST_STOP = 2,
+    MT_REQUEST_MARK = 3,
+    MT_REQUEST_PYTHON = 4, /* look at struct mt_python_stops; the recorder does so after any other request too */
+};
 
 /* Stops: conditions on memory at which the recorder calls memtrace_stop_hook, after the event that met one of them and
  * with its lock released. A debugger has a breakpoint there. It writes slots of `stops` (kind last) and then
  * MT_STOPS_CHANGED into `stops_state`, while the process stands still; the recorder looks at them at the end of the
- * next event. */
+ * next event. Once at the recorder's start, before anything is recorded, the hook is called with NULL: slots that a
+ * debugger writes there are good from the first event on. */
 #define MT_STOPS 16
 enum mt_stop_kind {
     MT_STOP_NONE = 0,
@@ -90,7 +97,7 @@ enum mt_limit_state {
 #define MT_LIMIT_TRAP 0x6d656d7472616365ULL
 #define MT_LIMIT_EXIT 99
 
-/* The hook's only argument: what happened. It lies on the stack of the thread that calls. */
+/* The hook's only argument (but for that call): what happened. It lies on the stack of the thread that calls. */
 struct mt_stop_event {
     uint32_t fired;       /* bit n: slot n of `stops` */
     uint32_t thread;      /* index into the thread pool */
@@ -101,6 +108,14 @@ struct mt_stop_event {
     uint64_t old_address; /* of a move: the block that ended; else 0 */
     int64_t net_bytes;    /* what the event changed live bytes by */
     int64_t live_bytes;   /* after it */
+};
+
+/* How calls come to the recorder. While they do not, requests are not obeyed. */
+enum mt_hooked {
+    MT_HOOKED_NOT = 0,   /* loaded by dlopen and not attached yet (or written by a recorder of image 2.0) */
+    MT_HOOKED_FIRST = 1, /* preloaded: found before all others */
+    MT_HOOKED_SLOTS = 2, /* attached (attach.h) */
+    MT_HOOKED_OUT = 3,   /* detached: what was recorded stays readable */
 };
 
 /* What the process's Python is to the recorder. */
@@ -327,9 +342,11 @@ struct mt_image_header {
     uint32_t stop_action; /* enum mt_stop_action */
     uint64_t limit_bytes;
     uint32_t limit_state; /* enum mt_limit_state */
-    uint32_t stop_reserved1;
-    uint64_t stop_reserved[5];
-    uint64_t stop_hook; /* address of memtrace_stop_hook */
+    uint32_t hooked;      /* enum mt_hooked */
+    uint64_t stop_reserved[3];
+    uint64_t python_stops; /* address of struct mt_python_stops (python_stops.h); 0: this recorder has none */
+    uint64_t attached;     /* CLOCK_REALTIME ns when the recorder was last attached to the running process; 0: never */
+    uint64_t stop_hook;    /* address of memtrace_stop_hook */
     /* clocks */
     uint64_t start_realtime;  /* CLOCK_REALTIME ns when recording began */
     uint64_t start_monotonic; /* CLOCK_MONOTONIC ns at the same moment */

@@ -9,6 +9,7 @@
 #include "recorder/sites.h"
 #include "recorder/stops.h"
 #include "recorder/table.h"
+#include "recorder/window.h"
 
 #define CLOCK_EVERY 256u
 #define NAME_EVERY 1024u
@@ -25,6 +26,11 @@ bool mt_account_init(void) {
 
 void mt_account_clear(void) {
     struct mt_shard *shard = mt_shard();
+    for (uint32_t i = 0; i < memtrace_image.threads.count; i++) {
+        struct mt_thread *thread = &mt_thread_at(i)->image;
+        if (thread->operation == MT_OP_REALLOCATE) /* what it moves was known to the session before */
+            thread->operation = MT_OP_ALLOCATE;
+    }
     mt_shadow_clear();
     mt_table_clear();
     mt_ranges_clear();
@@ -84,6 +90,8 @@ static inline __attribute__((always_inline)) void commit(struct mt_shard *shard,
     if (__builtin_expect((shard->events & (CLOCK_EVERY - 1)) == 0, 0))
         sample_clock(self);
     shard->live_bytes += event.net_bytes;
+    if (__builtin_expect(mt_window_counts, 0))
+        mt_window_note(shard, self, event.net_bytes);
     if (mt_stops_are_set() && mt_stops_may_fire(event.site, event.size, ended))
         /* Written out, so that the compiler makes these structures in memory here alone. */
         mt_stops_look(self,
@@ -176,6 +184,10 @@ static inline __attribute__((always_inline)) void record_birth(struct mt_self *s
 }
 
 void mt_record_birth(struct mt_self *self, uint64_t address, uint64_t size, enum mt_allocator allocator, bool dense) {
+    if (__builtin_expect(self->hidden, 0))
+        return;
+    if (__builtin_expect(mt_window_counts, 0))
+        mt_window_note_birth(self, address);
     uint32_t kept = mt_python_walk(self);
     bool locked = mt_lock(self);
     record_birth(self, mt_python_stack(self, kept), address, size, allocator, dense);
@@ -183,6 +195,8 @@ void mt_record_birth(struct mt_self *self, uint64_t address, uint64_t size, enum
 }
 
 void mt_record_guest_birth(struct mt_self *self, uint64_t address, uint64_t size, enum mt_allocator allocator) {
+    if (self->hidden)
+        return;
     bool locked = mt_lock(self);
     record_birth(self, 0, address, size, allocator, false);
     mt_unlock(self, locked);
@@ -254,13 +268,24 @@ static inline struct mt_ended left_behind(const struct mt_thread *thread, uint64
     return size < thread->size ? block_ended(address + size, thread->size - size) : nothing_ended;
 }
 
+/* Whether the books were cleared since the move began: its old block has gone with them. The lock is held. */
+static inline bool is_forgotten(const struct mt_self *self) {
+    return __builtin_expect(self->image.operation != MT_OP_REALLOCATE, 0);
+}
+
 void mt_record_move_settle(struct mt_self *self, uint64_t address, uint64_t size, enum mt_allocator allocator,
                            bool dense) {
     struct mt_shard *shard = mt_shard();
     struct mt_thread *thread = &self->image;
     uint32_t kept = mt_python_walk(self);
     bool locked = mt_lock(self);
-    uint32_t site = mt_site_for(self, mt_python_stack(self, kept), allocator);
+    uint32_t stack = mt_python_stack(self, kept);
+    if (is_forgotten(self)) {
+        record_birth(self, stack, address, size, allocator, dense);
+        mt_unlock(self, locked);
+        return;
+    }
+    uint32_t site = mt_site_for(self, stack, allocator);
     int64_t missed;
     thread->new_address = address;
     __atomic_store_n(&thread->operation, MT_OP_SETTLE, __ATOMIC_RELEASE);
@@ -275,6 +300,8 @@ void mt_record_move_settle(struct mt_self *self, uint64_t address, uint64_t size
         drop(MT_DROP_MEMORY);
     }
     change_site(shard, thread->site, -(int64_t)thread->size, -1);
+    if (__builtin_expect(mt_window_counts, 0))
+        mt_window_note_move(self, thread->size, size);
     commit(shard, self,
            (struct mt_stop_event){.operation = MT_OP_REALLOCATE,
                                   .site = site,
@@ -291,6 +318,10 @@ void mt_record_move_restore(struct mt_self *self) {
     struct mt_thread *thread = &self->image;
     int64_t missed;
     bool locked = mt_lock(self);
+    if (is_forgotten(self)) {
+        mt_unlock(self, locked);
+        return;
+    }
     __atomic_store_n(&thread->new_address, thread->address, __ATOMIC_RELEASE); /* in both, as soon as it is entered */
     if (!enter(mt_shard(), thread->address, thread->size, thread->site, self->moving_was_dense, &missed)) {
         drop(MT_DROP_MEMORY);
@@ -303,7 +334,8 @@ void mt_record_move_restore(struct mt_self *self) {
 void mt_record_move_end(struct mt_self *self) {
     struct mt_thread *thread = &self->image;
     bool locked = mt_lock(self);
-    end_block(self, moving_block(thread));
+    if (!is_forgotten(self))
+        end_block(self, moving_block(thread));
     __atomic_store_n(&thread->operation, MT_OP_FREE, __ATOMIC_RELEASE);
     mt_unlock(self, locked);
 }
@@ -386,6 +418,8 @@ static void record_map(struct mt_self *self, uint32_t stack, uint64_t address, u
 }
 
 void mt_record_map(struct mt_self *self, uint64_t address, uint64_t size, enum mt_allocator allocator) {
+    if (self->hidden)
+        return;
     uint32_t kept = mt_python_walk(self);
     bool locked = mt_lock(self);
     record_map(self, mt_python_stack(self, kept), address, size, allocator);
@@ -393,6 +427,8 @@ void mt_record_map(struct mt_self *self, uint64_t address, uint64_t size, enum m
 }
 
 void mt_record_guest_map(struct mt_self *self, uint64_t address, uint64_t size) {
+    if (self->hidden)
+        return;
     bool locked = mt_lock(self);
     record_map(self, 0, address, size, MT_MMAP);
     mt_unlock(self, locked);

@@ -8,27 +8,13 @@
 
 #include "recorder/account.h"
 #include "recorder/gate.h"
+#include "recorder/hooks.h"
 #include "recorder/inner.h"
 #include "recorder/late_python.h"
 #include "recorder/pymem.h"
 #include "recorder/real.h"
 
-#define HOOK __attribute__((visibility("default")))
 #define CALLER __builtin_return_address(0) /* of a hook itself, not of what it calls */
-
-HOOK void *malloc(size_t size);
-HOOK void *calloc(size_t count, size_t size);
-HOOK void *realloc(void *block, size_t size);
-HOOK void *reallocarray(void *block, size_t count, size_t size);
-HOOK void free(void *block);
-HOOK void cfree(void *block);
-HOOK void free_sized(void *block, size_t size);
-HOOK void free_aligned_sized(void *block, size_t alignment, size_t size);
-HOOK int posix_memalign(void **ret, size_t alignment, size_t size);
-HOOK void *aligned_alloc(size_t alignment, size_t size);
-HOOK void *memalign(size_t alignment, size_t size);
-HOOK void *valloc(size_t size);
-HOOK void *pvalloc(size_t size);
 
 /* dlsym() itself may allocate while we look for the real functions: a few bytes from here, never given back. */
 static _Alignas(16) char bootstrap[4096];

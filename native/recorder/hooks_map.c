@@ -8,17 +8,9 @@
 
 #include "recorder/account.h"
 #include "recorder/gate.h"
+#include "recorder/hooks.h"
 #include "recorder/inner.h"
 #include "recorder/real.h"
-
-#define HOOK __attribute__((visibility("default")))
-
-HOOK void *mmap(void *address, size_t size, int protection, int flags, int fd, off_t offset);
-HOOK void *mmap64(void *address, size_t size, int protection, int flags, int fd, off_t offset);
-HOOK int munmap(void *address, size_t size);
-HOOK void *mremap(void *address, size_t old_size, size_t new_size, int flags, ...);
-HOOK int brk(void *end);
-HOOK void *sbrk(intptr_t increment);
 
 /* Anonymous maps that can be used count; reservations and files are summed up apart, and only take the place of what
  * was there. */

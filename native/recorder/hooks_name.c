@@ -6,13 +6,9 @@
 #include <sys/prctl.h>
 
 #include "recorder/gate.h"
+#include "recorder/hooks.h"
 #include "recorder/real.h"
 #include "recorder/thread.h"
-
-#define HOOK __attribute__((visibility("default")))
-
-HOOK int prctl(int option, ...);
-HOOK int pthread_setname_np(pthread_t thread, const char *name);
 
 int prctl(int option, ...) {
     unsigned long arguments[4];

@@ -24,4 +24,12 @@ void mt_loader_init(void);
  * know. */
 bool mt_loader_find_module(const void *address, struct mt_module *ret);
 
+/* Whether the loader brought us in when the program started, before it itself and so before what it loaded later:
+ * preloaded (or linked), and not by dlopen(). Asks nobody. */
+bool mt_loader_is_of_start(void);
+
+/* Calls `task` while no other thread can load or unload a module. false: another copy of the recorder is there, and
+ * answers in our place. */
+bool mt_loader_do_locked(void (*task)(void *context), void *context);
+
 #endif

@@ -8,7 +8,7 @@
 #include "recorder/account.h"
 #include "recorder/gate.h"
 #include "recorder/inner.h"
-#include "recorder/loader.h"
+#include "recorder/elf_module.h"
 
 /* PyMemAllocatorEx and PyMemAllocatorDomain, since CPython 3.5 */
 struct allocator {
@@ -198,6 +198,14 @@ void mt_pymem_wrap(void) {
     mt_pymem_watch = true;
 }
 
+void mt_pymem_unwrap(void) {
+    mt_pymem_watch = false;
+    for (unsigned domain = 0; domain < DOMAINS && has_tables(); domain++)
+        for (unsigned slot = 0; slot < SLOTS; slot++)
+            if (tables[domain]->malloc == hooks[domain][slot].malloc)
+                put((enum domain)domain, &wrapped[domain][slot]);
+}
+
 void mt_pymem_rewrap(void) {
     if (!is_ours(OBJ, tables[OBJ]))
         memtrace_image.python_allocator[0] = '\0'; /* of an interpreter that ended, if it is known */
@@ -209,18 +217,13 @@ void mt_pymem_rewrap(void) {
 
 /* The table of a domain is a private variable of CPython. It is the one place in the module's writable memory that
  * holds what PyMem_SetAllocator was just given. */
-static struct allocator *find_table(const void *inside_module, const struct allocator *given) {
-    Dl_info info;
-    if (dladdr(inside_module, &info) == 0)
-        return NULL;
-    const Elf64_Ehdr *elf = info.dli_fbase;
-    const Elf64_Phdr *segments = (const Elf64_Phdr *)((const char *)info.dli_fbase + elf->e_phoff);
-    uint64_t bias = elf->e_type == ET_EXEC ? 0 : (uint64_t)info.dli_fbase;
-    for (unsigned i = 0; i < elf->e_phnum; i++) {
-        if (segments[i].p_type != PT_LOAD || (segments[i].p_flags & PF_W) == 0)
+static struct allocator *find_table(const struct mt_elf *module, const struct allocator *given) {
+    for (unsigned i = 0; i < module->segment_count; i++) {
+        const Elf64_Phdr *segment = &module->segments[i];
+        if (segment->p_type != PT_LOAD || (segment->p_flags & PF_W) == 0)
             continue;
-        uint64_t *word = (uint64_t *)(bias + ((segments[i].p_vaddr + 7) & ~(uint64_t)7));
-        uint64_t *end = (uint64_t *)(bias + segments[i].p_vaddr + segments[i].p_memsz);
+        uint64_t *word = (uint64_t *)(module->bias + ((segment->p_vaddr + 7) & ~(uint64_t)7));
+        uint64_t *end = (uint64_t *)(module->bias + segment->p_vaddr + segment->p_memsz);
         for (; word + sizeof *given / sizeof *word <= end; word++) {
             const struct allocator *candidate = (const struct allocator *)word;
             if (candidate->malloc == given->malloc && candidate->context == given->context &&
@@ -231,17 +234,20 @@ static struct allocator *find_table(const void *inside_module, const struct allo
     return NULL;
 }
 
-bool mt_pymem_find(void *module) {
+bool mt_pymem_find(const struct mt_elf *module) {
     if (memtrace_image.python_state == MT_PYTHON_UNSUPPORTED)
         return false;
     void (*get_allocator)(int, struct allocator *) =
-        (void (*)(int, struct allocator *))dlsym(module, "PyMem_GetAllocator");
+        (void (*)(int, struct allocator *))mt_elf_symbol(module, "PyMem_GetAllocator");
     void (*set_allocator)(int, struct allocator *) =
-        (void (*)(int, struct allocator *))dlsym(module, "PyMem_SetAllocator");
-    mt_pymem_initialized = (int (*)(void))dlsym(module, "Py_IsInitialized");
-    if (get_allocator == NULL || set_allocator == NULL || mt_pymem_initialized == NULL)
+        (void (*)(int, struct allocator *))mt_elf_symbol(module, "PyMem_SetAllocator");
+    mt_pymem_initialized = (int (*)(void))mt_elf_symbol(module, "Py_IsInitialized");
+    struct mt_elf definer;
+    if (module == NULL && mt_elf_find_definer("PyMem_SetAllocator", &definer))
+        module = &definer;
+    if (module == NULL || get_allocator == NULL || set_allocator == NULL || mt_pymem_initialized == NULL)
         return false;
-    current_allocator_name = (const char *(*)(void))dlsym(module, "_PyMem_GetCurrentAllocatorName");
+    current_allocator_name = (const char *(*)(void))mt_elf_symbol(module, "_PyMem_GetCurrentAllocatorName");
     for (int domain = 0; domain < DOMAINS; domain++) {
         struct allocator before, ours = hooks[domain][0];
         get_allocator(domain, &before);
@@ -249,7 +255,7 @@ bool mt_pymem_find(void *module) {
         mt_inner_add((const void *)before.malloc);
         ours.context = before.context;
         set_allocator(domain, &ours);
-        tables[domain] = find_table((const void *)set_allocator, &ours);
+        tables[domain] = find_table(module, &ours);
         set_allocator(domain, &before);
     }
     return has_tables();

@@ -9,11 +9,15 @@
 
 #include <stdbool.h>
 
-/* Finds the tables of the CPython in a module, or in any (RTLD_DEFAULT); once, where the loader may be asked. false:
- * there are none, or they can't be found. */
-bool mt_pymem_find(void *module);
+#include "recorder/elf_module.h"
+
+/* Finds the tables of the CPython in a module, or in any (NULL: where the loader may be asked); once. false: there are
+ * none, or they can't be found. */
+bool mt_pymem_find(const struct mt_elf *module);
 /* Wraps what the tables hold, if there are any. */
 void mt_pymem_wrap(void);
+/* Gives the tables back what they held, where they still hold our functions: somebody may have wrapped us. */
+void mt_pymem_unwrap(void);
 
 /* Has the image say what allocators CPython has, in its own words. To be called at the first frame: its runtime must be
  * there. */

@@ -6,7 +6,7 @@
 
 #include "recorder/code.h"
 #include "recorder/index.h"
-#include "recorder/loader.h"
+#include "recorder/elf_module.h"
 #include "recorder/memory.h"
 #include "recorder/peek.h"
 #include "recorder/pymem.h"
@@ -38,25 +38,25 @@ static void refuse(enum mt_python_state state, const char *problem) {
     memtrace_image.python_state = state;
 }
 
-static uint32_t read_version(void *module) {
-    const unsigned long *hex = dlsym(module, "Py_Version"); /* 3.11+ */
+static uint32_t read_version(const struct mt_elf *module) {
+    const unsigned long *hex = mt_elf_symbol(module, "Py_Version"); /* 3.11+ */
     if (hex != NULL)
         return (uint32_t)*hex;
-    const char *(*get_version)(void) = (const char *(*)(void))dlsym(module, "Py_GetVersion");
+    const char *(*get_version)(void) = (const char *(*)(void))mt_elf_symbol(module, "Py_GetVersion");
     unsigned major, minor, micro = 0;
     if (get_version == NULL || sscanf(get_version(), "%u.%u.%u", &major, &minor, &micro) < 2)
         return 0;
     return major << 24 | minor << 16 | micro << 8 | 0xf0;
 }
 
-static bool is_free_threaded(void *module, uint32_t version) {
-    const char *runtime = dlsym(module, "_PyRuntime");
+static bool is_free_threaded(const struct mt_elf *module, uint32_t version) {
+    const char *runtime = mt_elf_symbol(module, "_PyRuntime");
     return version >= 0x030d0000 && runtime != NULL && memcmp(runtime, "xdebugpy", 8) == 0 &&
            mt_peek64((uint64_t)runtime, 16) != 0;
 }
 
-bool mt_python_find(void *module) {
-    if (dlsym(module, "PyMem_SetAllocator") == NULL)
+bool mt_python_find(const struct mt_elf *module) {
+    if (mt_elf_symbol(module, "PyMem_SetAllocator") == NULL)
         return false;
     uint32_t version = read_version(module);
     bool free_threaded = is_free_threaded(module, version);
@@ -73,13 +73,13 @@ bool mt_python_find(void *module) {
                                                     : "this version of CPython has no known frame layout");
         return true;
     }
-    current_thread_state = (uint64_t(*)(void))dlsym(module, "PyThreadState_GetUnchecked"); /* 3.13+ */
+    current_thread_state = (uint64_t(*)(void))mt_elf_symbol(module, "PyThreadState_GetUnchecked"); /* 3.13+ */
     if (current_thread_state == NULL)
-        current_thread_state = (uint64_t(*)(void))dlsym(module, "_PyThreadState_UncheckedGet");
-    gilstate_thread_state = (uint64_t(*)(void))dlsym(module, "PyGILState_GetThisThreadState");
-    code_type = (uint64_t)dlsym(module, "PyCode_Type");
-    str_type = (uint64_t)dlsym(module, "PyUnicode_Type");
-    bytes_type = (uint64_t)dlsym(module, "PyBytes_Type");
+        current_thread_state = (uint64_t(*)(void))mt_elf_symbol(module, "_PyThreadState_UncheckedGet");
+    gilstate_thread_state = (uint64_t(*)(void))mt_elf_symbol(module, "PyGILState_GetThisThreadState");
+    code_type = (uint64_t)mt_elf_symbol(module, "PyCode_Type");
+    str_type = (uint64_t)mt_elf_symbol(module, "PyUnicode_Type");
+    bytes_type = (uint64_t)mt_elf_symbol(module, "PyBytes_Type");
     if (current_thread_state == NULL || gilstate_thread_state == NULL || code_type == 0 || str_type == 0 ||
         bytes_type == 0)
         refuse(MT_PYTHON_REFUSED, "CPython's symbols are hidden: the thread state can't be found");
@@ -389,4 +389,63 @@ uint32_t mt_python_stack_slowly(struct mt_self *self, uint32_t kept) {
         }
     }
     return self->frame_count > 0 ? self->frames[self->frame_count - 1].node : 0;
+}
+
+/* --- at a safe point -----------------------------------------------------------------------------------------------
+ */
+
+static uint64_t skip_shims(uint64_t frame) {
+    while (frame != 0 && is_shim(frame))
+        frame = mt_peek64(frame, layout->frame_previous);
+    return frame;
+}
+
+bool mt_python_is_proven(void) {
+    return memtrace_image.python_state == MT_PYTHON_PROVEN;
+}
+
+uint64_t mt_python_innermost(const struct mt_self *self) {
+    uint64_t state = own_thread_state(self);
+    return state != 0 ? mt_python_innermost_of(state) : 0;
+}
+
+uint64_t mt_python_innermost_of(uint64_t thread_state) {
+    return skip_shims(first_frame(thread_state));
+}
+
+uint64_t mt_python_thread_id(uint64_t thread_state) {
+    return mt_peek64(thread_state, layout->thread_id);
+}
+
+uint64_t mt_python_caller(uint64_t frame) {
+    return skip_shims(mt_peek64(frame, layout->frame_previous));
+}
+
+uint64_t mt_python_code(uint64_t frame) {
+    return frame_code(frame);
+}
+
+uint32_t mt_python_line(uint64_t frame) {
+    uint64_t code = frame_code(frame);
+    return mt_code_line(layout, code, mt_code_offset(layout, code, frame_instruction(frame)));
+}
+
+bool mt_python_has_line(uint64_t code, uint32_t line) {
+    uint64_t size = layout->line_table == MT_LINES_LOCATION
+                        ? mt_peek64(code, layout->var_size) * 2
+                        : mt_peek64(mt_peek64(code, layout->code_bytecode), layout->var_size);
+    if (line < mt_peek32(code, layout->code_first_line))
+        return false;
+    for (uint64_t offset = 0; offset < size; offset += 2)
+        if (mt_code_line(layout, code, (uint32_t)offset) == line)
+            return true;
+    return false;
+}
+
+bool mt_python_code_id(struct mt_self *self, uint64_t code, uint32_t *ret) {
+    uint32_t version;
+    bool locked = mt_lock(self);
+    bool ok = mt_code_at(layout, code, ret, &version);
+    mt_unlock(self, locked);
+    return ok;
 }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "recorder/account.h"
+#include "recorder/elf_module.h"
 #include "recorder/environment.h"
 #include "recorder/gate.h"
 #include "recorder/inner.h"
@@ -18,7 +19,9 @@
 #include "recorder/names.h"
 #include "recorder/pymem.h"
 #include "recorder/python.h"
+#include "recorder/python_stops.h"
 #include "recorder/real.h"
+#include "recorder/recorder.h"
 #include "recorder/stacks.h"
 #include "recorder/stops.h"
 #include "recorder/thread.h"
@@ -54,15 +57,14 @@ static void resolve_real_functions(void) {
     RESOLVE(sbrk);
     RESOLVE(prctl);
     RESOLVE(pthread_setname_np);
-    /* Last, for they may be missing: to say so dlsym allocates, and an allocator that starts up for that comes back
-     * through all the hooks above. */
-    RESOLVE(free_sized);
-    RESOLVE(free_aligned_sized);
     RESOLVE(malloc_usable_size);
+    /* These may be missing, which dlsym would say by a text that it allocates. */
+    mt_real.free_sized = (void (*)(void *, size_t))mt_elf_symbol(NULL, "free_sized");
+    mt_real.free_aligned_sized = (void (*)(void *, size_t, size_t))mt_elf_symbol(NULL, "free_aligned_sized");
 #undef RESOLVE
 }
 
-static void start_recording(enum mt_level level) {
+void mt_recorder_start(enum mt_level level) {
     struct timespec realtime, monotonic;
     if (memtrace_image.session++ > 0) {
         mt_account_clear();
@@ -79,6 +81,8 @@ static void start_recording(enum mt_level level) {
     memtrace_image.generation = 0;
     if (level == MT_LEVEL_OBJECTS)
         mt_pymem_wrap();
+    else
+        mt_pymem_unwrap();
     memtrace_image.state = MT_RECORDING_ON;
 }
 
@@ -102,18 +106,25 @@ void mt_obey_request(void) {
     uint64_t asked = __atomic_load_n(words, __ATOMIC_ACQUIRE);
     uint32_t request = (uint32_t)asked, argument = (uint32_t)(asked >> 32);
     if (request == MT_REQUEST_START && memtrace_image.state != MT_RECORDING_ON)
-        start_recording(argument == MT_LEVEL_HEAP ? MT_LEVEL_HEAP : MT_LEVEL_OBJECTS);
+        mt_recorder_start(argument == MT_LEVEL_HEAP ? MT_LEVEL_HEAP : MT_LEVEL_OBJECTS);
     else if (memtrace_image.state == MT_RECORDING_ON) {
         if ((request == MT_REQUEST_MARK && argument == 0) ||
             ((request == MT_REQUEST_MARK || request == MT_REQUEST_STOP) && argument == memtrace_image.generation + 1))
             mt_mark_set();
-        if (request == MT_REQUEST_STOP)
+        if (request == MT_REQUEST_STOP) {
             memtrace_image.state = MT_RECORDING_STOPPED;
+            mt_python_stops_end();
+        }
     }
     /* Taken back only now, so that at no instant it is neither asked for nor done; unless a debugger has asked for
      * something else meanwhile. */
     __atomic_compare_exchange_n(words, &asked, 0, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
     mt_unlock(self, locked);
+    /* It stands until CPython can be asked; a mark that was asked for is set, and is not asked for again. */
+    if (!mt_python_stops_look()) {
+        uint64_t nothing = 0;
+        __atomic_compare_exchange_n(words, &nothing, MT_REQUEST_PYTHON, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+    }
     self->image.operation = MT_IDLE;
 }
 
@@ -129,26 +140,59 @@ static void after_fork_in_parent(void) {
 
 static void after_fork_in_child(void) {
     mt_unlock_after_fork(true);
+    mt_python_stops_end();
+    if (mt_python_stops.request != mt_python_stops.obeyed && memtrace_image.request == MT_REQUEST_NONE)
+        memtrace_image.request = MT_REQUEST_PYTHON;
     mt_record_abandoned(mt_self_pointer);
 }
 
-static void build_image(void) {
+static bool build_image(void) {
     struct mt_image_header *image = &memtrace_image;
-    const char *single_threaded = dlsym(RTLD_DEFAULT, "__libc_single_threaded");
+    const char *single_threaded = mt_elf_symbol(NULL, "__libc_single_threaded");
     if (single_threaded != NULL)
         mt_single_threaded = single_threaded;
     image->self = (uint64_t)image;
     image->pid = (uint32_t)getpid();
     image->stop_hook = (uint64_t)memtrace_stop_hook;
+    image->python_stops = (uint64_t)&mt_python_stops;
     mt_names_init();
     if (!mt_stacks_init() || !mt_account_init()) {
         image->state = MT_RECORDING_DORMANT;
         image->dropped[MT_DROP_MEMORY]++;
     }
     memcpy(image->magic, MT_IMAGE_MAGIC, sizeof image->magic);
+    return image->state != MT_RECORDING_DORMANT;
 }
 
-/* Runs once, at the first call of a hook or from the constructor, when only one thread is there. */
+bool mt_recorder_build(void) {
+    static bool is_built, has_memory;
+    if (is_built)
+        return has_memory;
+    is_built = true;
+    mt_loader_init();
+    mt_inner_add((const void *)mt_real.malloc);
+    mt_inner_add((const void *)mt_start_up); /* ourselves: a wrapped allocator may end in a jump to malloc */
+    has_memory = build_image();
+    return has_memory;
+}
+
+void mt_recorder_prepare(void) {
+    static bool is_prepared;
+    if (!is_prepared)
+        pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+    is_prepared = true;
+    if (memtrace_image.python_state != MT_PYTHON_NONE)
+        return;
+    if (mt_python_find(NULL)) {
+        mt_python_stops_find(NULL);
+        mt_pymem_find(NULL);
+    } else {
+        mt_late_python_init();
+    }
+}
+
+/* Runs once: when the library was preloaded, at the first call of a hook or from the constructor, when only one thread
+ * is there; else when it is attached. */
 void mt_start_up(void) {
     static bool entered;
     if (entered)
@@ -156,32 +200,28 @@ void mt_start_up(void) {
     entered = true;
     resolve_real_functions();
     mt_started = true;
-    mt_loader_init();
-    mt_inner_add((const void *)mt_real.malloc);
-    mt_inner_add((const void *)mt_start_up); /* ourselves: a wrapped allocator may end in a jump to malloc */
+    if (!mt_loader_is_of_start())
+        return;
+    memtrace_image.hooked = MT_HOOKED_FIRST;
 
     struct mt_wishes wishes;
     mt_environment_read(&wishes);
-    build_image();
-    if (memtrace_image.state != MT_RECORDING_DORMANT) {
+    if (mt_recorder_build()) {
         if (!wishes.for_us) {
             memtrace_image.state = MT_RECORDING_DORMANT;
         } else {
-            pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
-            if (mt_python_find(RTLD_DEFAULT))
-                mt_pymem_find(RTLD_DEFAULT);
-            else
-                mt_late_python_init();
+            mt_recorder_prepare();
             memtrace_image.level = wishes.level;
             mt_limit_init();
+            memtrace_stop_hook(NULL); /* a debugger that waits there writes its stops, before anything is recorded */
             if (wishes.start)
-                start_recording(wishes.level);
+                mt_recorder_start(wishes.level);
         }
     }
     mt_environment_restore(&wishes);
 }
 
 __attribute__((constructor)) static void construct(void) {
-    if (!mt_started)
+    if (!mt_started && mt_loader_is_of_start())
         mt_start_up();
 }

@@ -8,6 +8,7 @@
 
 #include "recorder/memory.h"
 #include "recorder/pool.h"
+#include "recorder/python_stops.h"
 #include "recorder/sites.h"
 
 #define FRAMES_FIRST 64u
@@ -103,6 +104,7 @@ struct mt_self *mt_self_register(void) {
         self->pthread = (uint64_t)pthread_self();
         self->critical = 0;
         self->holds_for_fork = 0;
+        self->hidden = 0;
         self->is_telling = 0;
         self->stop.fired = 0;
         mt_self_refresh_name(self);
@@ -110,6 +112,7 @@ struct mt_self *mt_self_register(void) {
     }
     mt_unlock(&blank, locked);
     mt_self_pointer = self;
+    mt_python_stops_meet_thread();
     return self;
 }
 

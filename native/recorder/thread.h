@@ -35,11 +35,14 @@ struct mt_self {
     uint8_t critical;          /* inside the lock: a signal handler that allocates now can't be recorded */
     bool moving_was_dense;     /* where the block of the descriptor stood */
     uint8_t holds_for_fork;    /* the lock is held across fork(), for as long as the fork takes */
+    uint8_t hidden;            /* runs code for us: what is born is not the program's; what ends may be */
     uint8_t is_telling;        /* inside memtrace_stop_hook */
     struct mt_stop_event stop; /* what is to be told at the end of the event; fired 0: nothing */
     struct mt_frame_entry *frames;
     uint64_t *pending; /* frame addresses, innermost first, while the chain is compared */
     uint32_t frame_count, frame_capacity;
+    uint64_t allocated, freed; /* bytes, while somebody measures (window.h) */
+    uint64_t births[2];        /* the addresses of the last, likewise */
 };
 
 extern __thread struct mt_self *mt_self_pointer;

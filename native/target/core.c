@@ -31,7 +31,6 @@ struct core_target {
     uint64_t size;
     char *path;
     char *executable_given; /* by the user; NULL */
-    char *executable_path;  /* as it was mapped, or as the user said */
     const char *executable_mapped;
     struct mt_core_notes notes;
     struct mt_regions held;   /* what the core has the bytes of; file_offset is an offset in the core */
@@ -195,7 +194,6 @@ static void core_destroy(struct mt_target *target) {
         close(core->fd);
     free(core->path);
     free(core->executable_given);
-    free(core->executable_path);
     free(core);
 }
 
@@ -325,9 +323,8 @@ static struct mt_error *find_executable(struct core_target *core) {
     if (!region)
         region = mt_region_of(files->data, files->length, core->notes.entry);
     core->executable_mapped = region ? region->path : NULL;
-    const char *shown = core->executable_given ? core->executable_given : core->executable_mapped;
-    core->executable_path = shown ? strdup(shown) : NULL;
-    core->base.info.executable = core->executable_path;
+    /* What the process ran, wherever a copy of it lies now. */
+    core->base.info.executable = core->executable_mapped ? core->executable_mapped : core->executable_given;
     if (!core->executable_given)
         return NULL;
     int fd = mt_open_file(core->executable_given);

@@ -1,8 +1,11 @@
+#define _GNU_SOURCE 1 /* O_TMPFILE */
+
 #include "target/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -30,4 +33,10 @@ size_t mt_read_file(int fd, uint64_t offset, void *buffer, size_t size) {
         done += (size_t)got;
     }
     return done;
+}
+
+int mt_open_nameless_file(void) {
+    const char *directory = secure_getenv("TMPDIR");
+    int fd = directory ? open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600) : -1;
+    return fd >= 0 ? fd : open("/var/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 }

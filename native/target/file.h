@@ -11,5 +11,8 @@
 int mt_open_file(const char *path);
 /* Reads as much as there is at `offset`, up to `size` bytes; returns how much. */
 size_t mt_read_file(int fd, uint64_t offset, void *buffer, size_t size);
+/* A new file for reading and writing that has no name and is gone when it is closed, in $TMPDIR or /var/tmp; -1 (and
+ * errno) when there is no room. */
+int mt_open_nameless_file(void);
 
 #endif

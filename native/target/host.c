@@ -7,25 +7,32 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
+#include "base/vector.h"
+#include "target/elf_file.h"
 #include "target/file.h"
+#include "target/kept_blocks.h"
 #include "target/proc.h"
 #include "target/regions.h"
 #include "target/registers.h"
 #include "target/residence.h"
+#include "target/traffic.h"
 
-/* The size that every debugger reads fastest; per-word calls are a thousand times slower. */
-#define CHUNK_BYTES (64u << 10)
-#define CHUNK_COUNT 64u
-#define PAGE_BYTES 4096u
 #define PROBE_BYTES 16u
+#define POLL_INTERVAL 50000000u /* ns between two questions whether to go on */
+#define FILE_MOST (256 << 20)   /* bytes of a file that is fetched */
 
-/* `size` bytes from `start` on, all in one aligned chunk of address space. size 0: empty. */
-struct chunk {
-    uint64_t start;
-    uint32_t size;
-    uint8_t *bytes;
+struct file {
+    const char *path; /* of the regions */
+    int fd;           /* -1: it can't be had */
+};
+
+struct thread {
+    uint64_t tid;
+    struct mt_registers registers;
 };
 
 struct host_target {
@@ -36,7 +43,12 @@ struct host_target {
     struct mt_regions mapped;
     struct mt_error *regions_error; /* while the debugger lists them */
     bool regions_asked;
-    struct chunk chunks[CHUNK_COUNT];
+    struct mt_kept_blocks kept; /* unless `direct` */
+    struct mt_traffic traffic;
+    uint64_t polled; /* when the user was asked last */
+    MT_VECTOR(struct thread) threads;
+    bool threads_asked;
+    MT_VECTOR(struct file) files; /* that were fetched */
     char *executable;
     char *core;
 };
@@ -48,13 +60,32 @@ static struct host_target *host_of(struct mt_target *target) {
 /* --- the debugger's calls --------------------------------------------------------------------------------------------
  */
 
+/* Whether the user wants to wait on; meanwhile says for what. */
+static bool goes_on(struct host_target *host) {
+    const struct mt_host *debugger = host->host;
+    uint64_t now = mt_traffic_now();
+    char line[128];
+    if (host->base.interrupted || now - host->polled < POLL_INTERVAL)
+        return !host->base.interrupted;
+    host->polled = now;
+    if (debugger->progress && mt_target_waiting(&host->base, line, sizeof line))
+        debugger->progress(debugger->context, line);
+    host->base.interrupted = debugger->interrupted && debugger->interrupted(debugger->context);
+    return !host->base.interrupted;
+}
+
 /* Bytes got; 0 when the call failed. */
 static size_t ask(struct host_target *host, uint64_t address, void *buffer, size_t size) {
-    uint64_t got = 0;
-    int32_t status = host->host->read ? host->host->read(host->host->context, address, buffer, size, &got) : -1;
+    uint64_t got = 0, since = mt_traffic_now();
+    if (!host->host->read || !goes_on(host))
+        return 0;
+    int32_t status = host->host->read(host->host->context, address, buffer, size, &got);
     if (status == 1)
         host->base.interrupted = true;
-    return status == 0 && got <= size ? (size_t)got : 0;
+    if (status != 0 || got > size)
+        return 0;
+    mt_traffic_add(&host->traffic, got, since);
+    return (size_t)got;
 }
 
 static size_t read_directly(pid_t pid, uint64_t address, void *buffer, size_t size) {
@@ -63,7 +94,7 @@ static size_t read_directly(pid_t pid, uint64_t address, void *buffer, size_t si
     return got > 0 ? (size_t)got : 0;
 }
 
-static void add_region(void *cookie, uint64_t start, uint64_t end, uint32_t flags, const char *path) {
+static void add_region(void *cookie, uint64_t start, uint64_t end, uint32_t flags, uint64_t offset, const char *path) {
     struct host_target *host = cookie;
     struct mt_region region = {
         .start = start,
@@ -71,6 +102,7 @@ static void add_region(void *cookie, uint64_t start, uint64_t end, uint32_t flag
         .readable = flags & 1,
         .writable = flags & 2,
         .executable = flags & 4,
+        .file_offset = offset,
         .path = path && *path ? path : NULL,
         .held = end - start,
     };
@@ -106,47 +138,80 @@ static struct mt_error *host_load_regions(struct mt_target *target) {
 /* --- reading ---------------------------------------------------------------------------------------------------------
  */
 
-/* Some debuggers fail a whole read when one byte of it is not mapped, so ask for no more than the mapping around has.
- */
-static void clamp_to_region(struct host_target *host, uint64_t address, uint64_t *start, size_t *size) {
-    const struct mt_region *regions, *region;
+static void load_regions_once(struct host_target *host) {
+    const struct mt_region *regions;
     size_t count;
-    if (!host->regions_asked) {
-        host->regions_asked = true;
-        mt_error_destroy(mt_target_regions(&host->base, &regions, &count));
-    }
-    region = mt_region_of(host->base.regions, host->base.region_count, address);
-    if (!region)
+    if (host->regions_asked)
         return;
-    if (region->start > *start) {
-        *size -= (size_t)(region->start - *start);
-        *start = region->start;
-    }
-    if (region->end - *start < *size)
-        *size = (size_t)(region->end - *start);
+    host->regions_asked = true;
+    mt_error_destroy(mt_target_regions(&host->base, &regions, &count));
 }
 
-/* The part of a chunk that can be had around `address`; NULL: none. */
-static struct chunk *chunk_at(struct host_target *host, uint64_t address) {
-    uint64_t start = address & ~(uint64_t)(CHUNK_BYTES - 1);
-    struct chunk *chunk = &host->chunks[(start / CHUNK_BYTES) % CHUNK_COUNT];
-    if (chunk->size && address >= chunk->start && address - chunk->start < chunk->size)
-        return chunk;
-    if (!chunk->bytes && !(chunk->bytes = malloc(CHUNK_BYTES)))
-        return NULL;
-    chunk->size = 0;
-    size_t size = CHUNK_BYTES;
-    clamp_to_region(host, address, &start, &size);
-    size_t got = ask(host, start, chunk->bytes, size);
-    if (!host->base.interrupted && got <= address - start) {
-        start = address & ~(uint64_t)(PAGE_BYTES - 1);
-        got = ask(host, start, chunk->bytes, PAGE_BYTES);
+/* How many of the `size` bytes from `address` on can be asked for at once, or else have to be passed over: some
+ * debuggers fail a whole read when one byte of it is not mapped. */
+static size_t piece_at(struct host_target *host, uint64_t address, size_t size, bool *ret_readable) {
+    const struct mt_region *regions = host->base.regions;
+    size_t count = host->base.region_count;
+    *ret_readable = true;
+    if (count == 0)
+        return size;
+    size_t next = mt_region_at_or_above(regions, count, address);
+    *ret_readable = next < count && regions[next].start <= address && regions[next].readable;
+    uint64_t end = next == count                    ? UINT64_MAX
+                   : regions[next].start <= address ? regions[next].end
+                                                    : regions[next].start;
+    return end - address < size ? (size_t)(end - address) : size;
+}
+
+/* Reads what can be read of a block; false: interrupted. */
+static bool fill(struct host_target *host, uint64_t start, struct mt_kept_block *block) {
+    for (size_t offset = 0; offset < MT_BLOCK;) {
+        bool readable;
+        size_t size = piece_at(host, start + offset, MT_BLOCK - offset, &readable);
+        size_t got = readable ? ask(host, start + offset, block->bytes + offset, size) : size;
+        /* What is behind a place that can't be read may be there all the same. */
+        if (got == 0 && size > MT_PAGE)
+            got = ask(host, start + offset, block->bytes + offset, MT_PAGE);
+        if (host->base.interrupted)
+            return false;
+        for (size_t page = offset / MT_PAGE; readable && page < (offset + got) / MT_PAGE; page++)
+            block->readable |= (uint16_t)(1u << page);
+        offset = got < MT_PAGE ? (offset / MT_PAGE + 1) * MT_PAGE : (offset + got) / MT_PAGE * MT_PAGE;
     }
-    if (host->base.interrupted || got <= address - start)
+    return true;
+}
+
+/* NULL: interrupted, or no more is kept. */
+static struct mt_kept_block *block_of(struct host_target *host, uint64_t number) {
+    struct mt_kept_block *block = mt_kept_blocks_find(&host->kept, number);
+    if (block && block->is_whole)
+        return block;
+    load_regions_once(host);
+    if (!goes_on(host))
         return NULL;
-    chunk->start = start;
-    chunk->size = (uint32_t)got;
-    return chunk;
+    if (!block)
+        block = mt_kept_blocks_add(&host->kept, number);
+    if (!block || !fill(host, number << MT_BLOCK_SHIFT, block))
+        return NULL;
+    block->is_whole = true;
+    return block;
+}
+
+static const uint8_t *host_lend(struct mt_target *target, uint64_t number, uint16_t *ret_readable) {
+    struct host_target *host = host_of(target);
+    const struct mt_kept_block *block = host->direct ? NULL : block_of(host, number);
+    if (!block)
+        return NULL;
+    *ret_readable = block->readable;
+    return block->bytes;
+}
+
+/* Bytes from `address` on that a block has; 0: the page can't be read as a whole. */
+static size_t kept_at(const struct mt_kept_block *block, uint64_t address, size_t size) {
+    size_t offset = address & (MT_BLOCK - 1), end = offset;
+    while (end < MT_BLOCK && block->readable >> end / MT_PAGE & 1)
+        end = (end / MT_PAGE + 1) * MT_PAGE;
+    return end - offset < size ? end - offset : size;
 }
 
 static size_t host_read(struct mt_target *target, uint64_t address, void *buffer, size_t size) {
@@ -158,23 +223,73 @@ static size_t host_read(struct mt_target *target, uint64_t address, void *buffer
             return got;
         host->direct = false;
     }
-    struct chunk *chunk = chunk_at(host, address);
-    if (!chunk)
-        return host->base.interrupted ? 0 : ask(host, address, buffer, size);
-    size_t available = chunk->size - (size_t)(address - chunk->start);
-    size_t part = size < available ? size : available;
-    memcpy(buffer, chunk->bytes + (address - chunk->start), part);
-    return part;
+    const struct mt_kept_block *block = block_of(host, address >> MT_BLOCK_SHIFT);
+    size_t part = block ? kept_at(block, address, size) : 0;
+    if (part > 0) {
+        memcpy(buffer, block->bytes + (address & (MT_BLOCK - 1)), part);
+        return part;
+    }
+    bool readable;
+    part = piece_at(host, address, size, &readable);
+    return readable ? ask(host, address, buffer, part) : 0;
+}
+
+/* What was kept of the bytes that were written is read anew. */
+static void forget(struct host_target *host, uint64_t address, uint64_t size) {
+    for (uint64_t at = address; at - address < size; at = (at | (MT_BLOCK - 1)) + 1) {
+        struct mt_kept_block *block = mt_kept_blocks_find(&host->kept, at >> MT_BLOCK_SHIFT);
+        if (block && !fill(host, at & ~(uint64_t)(MT_BLOCK - 1), block))
+            block->is_whole = false;
+    }
 }
 
 static size_t host_write(struct mt_target *target, uint64_t address, const void *buffer, size_t size) {
     struct host_target *host = host_of(target);
     uint64_t put = 0;
     int32_t status = host->host->write ? host->host->write(host->host->context, address, buffer, size, &put) : -1;
-    for (size_t i = 0; i < CHUNK_COUNT; i++)
-        host->chunks[i].size = 0;
-    return status == 0 && put <= size ? (size_t)put : 0;
+    if (status != 0 || put > size)
+        return 0;
+    forget(host, address, put);
+    return (size_t)put;
 }
+
+/* --- a slow link -----------------------------------------------------------------------------------------------------
+ */
+
+static bool host_search(struct mt_target *target, uint64_t start, uint64_t size, uint64_t word, uint64_t *ret) {
+    struct host_target *host = host_of(target);
+    const struct mt_host *debugger = host->host;
+    uint64_t found = 0;
+    if (target->info.kind != MT_TARGET_REMOTE || !debugger->search || !goes_on(host))
+        return false;
+    int32_t status = debugger->search(debugger->context, start, size, &word, sizeof word, &found);
+    if (status == 1)
+        target->interrupted = true;
+    if (status != 0 || (found != 0 && (found < start || found - start >= size)))
+        return false;
+    *ret = found;
+    return true;
+}
+
+static void host_expect_heap(struct mt_target *target) {
+    struct host_target *host = host_of(target);
+    uint64_t bytes = 0, kept = (uint64_t)host->kept.blocks.length * MT_BLOCK;
+    if (host->direct)
+        return;
+    load_regions_once(host);
+    for (size_t i = 0; i < target->region_count; i++)
+        if (target->regions[i].readable && target->regions[i].writable)
+            bytes += target->regions[i].end - target->regions[i].start;
+    mt_traffic_expect(&host->traffic, bytes > kept ? bytes - kept : 0);
+}
+
+static bool host_waiting(struct mt_target *target, char *line, size_t size) {
+    const char *from = target->info.kind == MT_TARGET_REMOTE ? "the remote stub" : "the debugger";
+    return mt_traffic_line(&host_of(target)->traffic, from, line, size);
+}
+
+/* --- symbols, files, registers ---------------------------------------------------------------------------------------
+ */
 
 static bool host_find_symbol(struct mt_target *target, const char *name, uint64_t *ret) {
     struct host_target *host = host_of(target);
@@ -185,21 +300,104 @@ static bool host_find_symbol(struct mt_target *target, const char *name, uint64_
     return true;
 }
 
-/* A remote process's files are not this machine's. */
+/* Has `fd` the build-id that the first page of the mapped file shows? */
+static bool is_same_build(struct host_target *host, const struct mt_region *region, int fd) {
+    const struct mt_target *target = &host->base;
+    struct mt_build_id mapped = {0}, opened = {0};
+    int own = dup(fd);
+    struct mt_elf_file *file = own >= 0 ? mt_elf_file_create(own) : NULL;
+    for (size_t i = 0; file && i < target->region_count; i++) {
+        const struct mt_region *first = &target->regions[i];
+        _Alignas(8) uint8_t page[MT_PAGE];
+        if (first->file_offset != 0 || !first->path || strcmp(first->path, region->path) != 0)
+            continue;
+        struct mt_error *error = mt_target_read(&host->base, first->start, page, sizeof page);
+        if (!error)
+            mt_build_id_of_image(page, sizeof page, &mapped);
+        mt_error_destroy(error);
+        break;
+    }
+    if (file)
+        mt_elf_file_build_id(file, &opened);
+    mt_elf_file_destroy(file);
+    return mapped.size > 0 && mapped.size == opened.size && memcmp(mapped.bytes, opened.bytes, mapped.size) == 0;
+}
+
+/* A nameless copy of a file of the machine that the process runs on. */
+static int fetch(struct host_target *host, const char *path) {
+    const struct mt_host *debugger = host->host;
+    struct stat status;
+    int fd = debugger->fetch_file && goes_on(host) ? mt_open_nameless_file() : -1;
+    if (fd < 0)
+        return -1;
+    int32_t outcome = debugger->fetch_file(debugger->context, path, fd);
+    if (outcome == 1)
+        host->base.interrupted = true;
+    if (outcome == 0 && fstat(fd, &status) == 0 && status.st_size > 0 && status.st_size <= FILE_MOST)
+        return fd;
+    close(fd);
+    return -1;
+}
+
+/* The file of this machine only when it is proven to be the same: a remote process's files are not ours. */
+static int open_remote_file(struct host_target *host, const struct mt_region *region) {
+    char path[PATH_MAX];
+    int fd = mt_open_file(region->path);
+    if (fd >= 0 && is_same_build(host, region, fd))
+        return fd;
+    if (fd >= 0)
+        close(fd);
+    /* The process may see other files than the stub does. */
+    int length = snprintf(path, sizeof(path), "/proc/%d/root%s", (int)host->base.info.pid, region->path);
+    fd = length < (int)sizeof(path) ? fetch(host, path) : -1;
+    return fd >= 0 ? fd : fetch(host, region->path);
+}
+
+/* Each file comes once. */
+static int open_fetched(struct host_target *host, const struct mt_region *region) {
+    for (size_t i = 0; i < host->files.length; i++)
+        if (strcmp(host->files.data[i].path, region->path) == 0)
+            return host->files.data[i].fd < 0 ? -1 : dup(host->files.data[i].fd);
+    struct file file = {region->path, open_remote_file(host, region)};
+    if (host->base.interrupted || !mt_vector_push(&host->files, file))
+        return file.fd;
+    return file.fd < 0 ? -1 : dup(file.fd);
+}
+
 static int host_open_file(struct mt_target *target, const struct mt_region *region) {
     struct host_target *host = host_of(target);
     if (target->info.kind == MT_TARGET_CORE)
         return mt_open_file(region->path);
     if (!host->direct)
-        return -1;
+        return open_fetched(host, region);
     char path[PATH_MAX];
     int length = snprintf(path, sizeof(path), "/proc/%d/root%s", (int)target->info.pid, region->path);
     int fd = length < (int)sizeof(path) ? mt_open_file(path) : -1;
     return fd >= 0 ? fd : mt_open_file(region->path);
 }
 
+static void add_thread(void *cookie, uint64_t tid, uint32_t selected, const uint64_t registers[MT_HOST_REGISTERS]) {
+    struct host_target *host = cookie;
+    struct thread thread = {.tid = tid};
+    if (!registers || tid == 0)
+        return;
+    mt_registers_of_words(registers, &thread.registers);
+    if (!mt_vector_push(&host->threads, thread))
+        return; /* its stack is then looked at as a whole, as where the debugger does not know */
+}
+
 static bool host_registers(struct mt_target *target, uint64_t tid, struct mt_registers *ret) {
-    return host_of(target)->direct && mt_registers_of_task(target->info.pid, (pid_t)tid, ret);
+    struct host_target *host = host_of(target);
+    if (!host->threads_asked && host->host->threads && host->host->threads(host->host->context, add_thread, host) == 1)
+        target->interrupted = true;
+    host->threads_asked = true;
+    for (size_t i = 0; i < host->threads.length; i++) {
+        if (host->threads.data[i].tid != tid)
+            continue;
+        *ret = host->threads.data[i].registers;
+        return true;
+    }
+    return host->direct && mt_registers_of_task(target->info.pid, (pid_t)tid, ret);
 }
 
 static struct mt_error *host_load_residence(struct mt_target *target, struct mt_residence *ret) {
@@ -210,8 +408,12 @@ static struct mt_error *host_load_residence(struct mt_target *target, struct mt_
 
 static void host_destroy(struct mt_target *target) {
     struct host_target *host = host_of(target);
-    for (size_t i = 0; i < CHUNK_COUNT; i++)
-        free(host->chunks[i].bytes);
+    mt_kept_blocks_deinit(&host->kept);
+    mt_vector_deinit(&host->threads);
+    for (size_t i = 0; i < host->files.length; i++)
+        if (host->files.data[i].fd >= 0)
+            close(host->files.data[i].fd);
+    mt_vector_deinit(&host->files);
     mt_regions_deinit(&host->mapped);
     free(host->executable);
     free(host->core);
@@ -220,12 +422,16 @@ static void host_destroy(struct mt_target *target) {
 
 static const struct mt_target_ops host_ops = {
     .read = host_read,
+    .lend = host_lend,
     .write = host_write,
     .load_regions = host_load_regions,
     .find_symbol = host_find_symbol,
     .open_file = host_open_file,
     .registers = host_registers,
     .load_residence = host_load_residence,
+    .search = host_search,
+    .expect_heap = host_expect_heap,
+    .waiting = host_waiting,
     .destroy = host_destroy,
 };
 
@@ -280,6 +486,7 @@ struct mt_error *mt_target_open_host(const struct mt_host *host, struct mt_targe
     if (!target)
         return &mt_error_no_memory;
     target->base.ops = &host_ops;
+    mt_kept_blocks_init(&target->kept);
     target->host = host;
     target->executable = description.executable ? strdup(description.executable) : NULL;
     target->core = description.core ? strdup(description.core) : NULL;

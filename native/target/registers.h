@@ -20,5 +20,7 @@ struct mt_registers {
 bool mt_registers_of_task(pid_t pid, pid_t tid, struct mt_registers *ret);
 /* Of a core's NT_PRSTATUS note: `status` are its bytes, `size` of them. */
 bool mt_registers_of_status(const char *status, size_t size, pid_t *ret_tid, struct mt_registers *ret);
+/* Of MT_HOST_REGISTERS words in the order of the kernel's struct user_regs_struct (memtrace.h). */
+void mt_registers_of_words(const uint64_t *words, struct mt_registers *ret);
 
 #endif

@@ -60,3 +60,9 @@ bool mt_registers_of_status(const char *status, size_t size, pid_t *ret_tid, str
     take_registers(&registers, ret);
     return true;
 }
+
+void mt_registers_of_words(const uint64_t *words, struct mt_registers *ret) {
+    struct user_regs_struct registers;
+    memcpy(&registers, words, sizeof registers);
+    take_registers(&registers, ret);
+}

@@ -10,10 +10,8 @@ struct mt_error *mt_target_read(struct mt_target *target, uint64_t address, void
             return mt_error_fault(address, "memory at 0x%" PRIx64 " can't be read: beyond the end of the address space",
                                   address);
         size_t got = target->ops->read(target, address + done, (char *)buffer + done, size - done);
-        if (target->interrupted) {
-            target->interrupted = false;
+        if (target->interrupted)
             return mt_error_create(MT_ERROR_INTERRUPTED, "interrupted");
-        }
         if (!got || got > size - done)
             return mt_error_fault(address + done, "memory at 0x%" PRIx64 " can't be read", address + done);
         done += got;
@@ -92,6 +90,19 @@ void mt_target_describe(const struct mt_target *target, char *buffer, size_t siz
 
 bool mt_target_registers(struct mt_target *target, uint64_t tid, struct mt_registers *ret) {
     return target->ops->registers && target->ops->registers(target, tid, ret);
+}
+
+bool mt_target_search(struct mt_target *target, uint64_t start, uint64_t size, uint64_t word, uint64_t *ret) {
+    return target->ops->search && target->ops->search(target, start, size, word, ret);
+}
+
+void mt_target_expect_heap(struct mt_target *target) {
+    if (target->ops->expect_heap)
+        target->ops->expect_heap(target);
+}
+
+bool mt_target_waiting(struct mt_target *target, char *line, size_t size) {
+    return target->ops->waiting && target->ops->waiting(target, line, size);
 }
 
 void mt_target_destroy(struct mt_target *target) {

@@ -5,7 +5,7 @@
 #include "target/regions.h"
 
 #define SLOT_COUNT ((256u << 20) / MT_VIEW_BLOCK)
-#define PAGE (1u << MT_VIEW_PAGE_SHIFT)
+#define PAGE MT_PAGE
 #define PAGES (MT_VIEW_BLOCK / PAGE)
 #define EMPTY UINT64_MAX
 
@@ -28,7 +28,7 @@ void mt_view_destroy(struct mt_view *view) {
     if (!view)
         return;
     for (size_t i = 0; i <= view->mask; i++)
-        free(view->slots[i].bytes);
+        free(view->slots[i].own);
     free(view->slots);
     free(view);
 }
@@ -55,26 +55,36 @@ static size_t unmapped(const struct mt_view *view, uint64_t address, size_t size
 
 /* Reads what can be read of a block; a page counts only as a whole. */
 static bool fill(struct mt_view *view, struct mt_view_slot *slot, uint64_t block) {
-    if (!slot->bytes)
-        slot->bytes = malloc(MT_VIEW_BLOCK);
-    if (!slot->bytes)
+    struct mt_target *target = view->target;
+    slot->block = EMPTY;
+    slot->readable = 0;
+    const uint8_t *lent = target->ops->lend ? target->ops->lend(target, block, &slot->readable) : NULL;
+    if (lent) {
+        slot->block = block;
+        slot->bytes = lent;
+        return true;
+    }
+    if (!slot->own)
+        slot->own = malloc(MT_VIEW_BLOCK);
+    if (!slot->own)
         return false;
     uint64_t start = block << MT_VIEW_BLOCK_SHIFT;
-    slot->block = block;
-    slot->readable = 0;
+    slot->bytes = slot->own;
     for (size_t offset = 0; offset < MT_VIEW_BLOCK;) {
         size_t hole = unmapped(view, start + offset, MT_VIEW_BLOCK - offset);
         if (hole > 0) {
             offset += (hole + PAGE - 1) / PAGE * PAGE;
             continue;
         }
-        size_t got =
-            view->target->ops->read(view->target, start + offset, slot->bytes + offset, MT_VIEW_BLOCK - offset);
+        size_t got = target->ops->read(target, start + offset, slot->own + offset, MT_VIEW_BLOCK - offset);
+        if (target->interrupted)
+            return false;
         for (size_t page = offset / PAGE; page < (offset + got) / PAGE; page++)
             slot->readable |= (uint16_t)(1u << page);
         /* A target may stop at the end of one mapping, and go on when it is asked for the next. */
         offset = got < PAGE ? offset + PAGE : (offset + got) / PAGE * PAGE;
     }
+    slot->block = block;
     return true;
 }
 

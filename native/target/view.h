@@ -1,7 +1,8 @@
 /* A target's memory as a reader of whole heaps wants it: by small pieces, very many, from a cache of large ones.
  *
  * Blocks of 64 KiB are fetched as they are touched and at most 256 MiB of them are kept, however large the target is:
- * the process that is looked at may be short of memory already. The target stands still as long as a view exists. */
+ * the process that is looked at may be short of memory already. A target that keeps what it has read itself (behind a
+ * slow link) lends its blocks, and nothing is copied. The target stands still as long as a view exists. */
 #ifndef MEMTRACE_VIEW_H
 #define MEMTRACE_VIEW_H
 
@@ -13,14 +14,15 @@
 #include "base/error.h"
 #include "target/target.h"
 
-#define MT_VIEW_BLOCK_SHIFT 16
-#define MT_VIEW_BLOCK (1u << MT_VIEW_BLOCK_SHIFT)
-#define MT_VIEW_PAGE_SHIFT 12
+#define MT_VIEW_BLOCK_SHIFT MT_BLOCK_SHIFT
+#define MT_VIEW_BLOCK MT_BLOCK
+#define MT_VIEW_PAGE_SHIFT MT_PAGE_SHIFT
 
 struct mt_view_slot {
     uint64_t block;    /* address >> MT_VIEW_BLOCK_SHIFT; UINT64_MAX: empty */
     uint16_t readable; /* a bit a page of the block */
-    uint8_t *bytes;
+    const uint8_t *bytes;
+    uint8_t *own; /* memory of the view's, where `bytes` are when the target did not lend them; may be NULL */
 };
 
 struct mt_view {

@@ -36,10 +36,8 @@ static struct mt_error *scan(struct mt_target *target, const struct mt_region *r
                 return NULL;
             }
         }
-        if (target->interrupted) {
-            target->interrupted = false;
+        if (target->interrupted)
             return mt_error_create(MT_ERROR_INTERRUPTED, "interrupted");
-        }
         /* A hole, of a core that left pages out: go on behind it. */
         got &= ~(size_t)(PAGE - 1);
         uint64_t next = address + (got > 0 ? got : PAGE);
@@ -76,18 +74,21 @@ struct mt_error *mt_image_find(struct mt_target *target, struct mt_watch *watch,
     /* The image is data of a library, so the mappings of files come first; the others matter where a core does not name
      * files. */
     uint64_t found = 0;
+    bool files_have_names = false;
     for (int named = 1; named >= 0 && found == 0; named--) {
         for (size_t i = 0; i < count && found == 0; i++) {
             const struct mt_region *region = &regions[i];
-            if ((region->path != NULL) != (named == 1) || !region->readable || !region->writable || region->held == 0 ||
+            bool is_file = region->path && region->path[0] == '/';
+            files_have_names |= is_file;
+            if (is_file != (named == 1) || !region->readable || !region->writable || region->held == 0 ||
                 region->end - region->start > MAX_SCANNED_REGION)
                 continue;
             error = scan(target, region, buffer, watch, &found);
             if (error)
                 return error;
         }
-        if (target->info.kind == MT_TARGET_LIVE)
-            break; /* here every mapped library has its name */
+        if (files_have_names && target->info.kind != MT_TARGET_CORE)
+            break; /* every mapped library has its name */
     }
     if (found == 0)
         return mt_error_create(MT_ERROR_NOT_RECORDED,

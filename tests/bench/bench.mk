@@ -9,3 +9,8 @@ bench: deps ## Measure what recording costs, beside other tools (PEERS=0: alone;
 bench-heap: deps ## Measure how fast a core of 10,000,000 objects is read (HEAP="-n 1e6 --peers none")
 	@$(MAKE) --no-print-directory -s build
 	@BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/heap/run.py $(HEAP)
+
+.PHONY: bench-doors
+bench-doors: deps ## Measure how fast each door reads a heap of 1 GB, live, on a core and through servers (DOORS="-n 1e6")
+	@$(MAKE) --no-print-directory -s build
+	@BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/doors/run.py $(DOORS)

@@ -1,7 +1,7 @@
 /* Built as a library, a libmemtrace.so without any analysis: it proves what the adapters themselves do.
- * `spin` works until it is interrupted and shows progress meanwhile; `hang` does not even listen; `reads` tells how
- * reads of odd places end; any other command answers with its line, the number of calls so far, and whether somebody
- * looks on. */
+ * `tick` shows progress once; `spin` works until it is interrupted and shows progress meanwhile; `hang` does not even
+ * listen; `reads` tells how reads of odd places end; any other command answers with its line, the number of calls so
+ * far, and whether somebody looks on. */
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -21,7 +21,7 @@ struct mt_answer {
 
 static struct mt_session only_session;
 static struct mt_answer only_answer;
-static const char *const names[] = {"spin", "hang", "reads", "again", "record", "record stop"};
+static const char *const names[] = {"spin", "tick", "hang", "reads", "again", "record", "record stop"};
 
 unsigned mt_abi(void) {
     return MT_ABI;
@@ -70,6 +70,14 @@ static void spin(const struct mt_host *host) {
         host->progress(host->context, NULL);
 }
 
+static void tick(const struct mt_host *host) {
+    if (host->progress)
+        host->progress(host->context, "ticking");
+    if (host->progress)
+        host->progress(host->context, NULL);
+    strcpy(only_answer.text, "ticked\n");
+}
+
 static void hang(void) {
     uint64_t end = milliseconds() + 20000;
     while (milliseconds() < end)
@@ -95,17 +103,27 @@ static void reads(const struct mt_host *host) {
 }
 
 const struct mt_answer *mt_session_run(struct mt_session *session, const char *command_line) {
-    session->calls++;
+    session->calls += strcmp(command_line, "show --json") != 0;
     only_answer.status = 0;
     if (!strncmp(command_line, "spin", 4))
         spin(session->host);
+    else if (!strncmp(command_line, "tick", 4))
+        tick(session->host);
     else if (!strncmp(command_line, "hang", 4))
         hang();
+    else if (!strcmp(command_line, "show --json"))
+        only_answer.status = 1; /* no settings */
     else if (!strncmp(command_line, "reads", 5))
         reads(session->host);
     else
         snprintf(only_answer.text, sizeof(only_answer.text), "[%s] call %u %s\n", command_line, session->calls,
                  session->host->progress ? "interactive" : "script");
+    return &only_answer;
+}
+
+const struct mt_answer *mt_session_reached(struct mt_session *session, const char *what, uint64_t address,
+                                           uint64_t tid) {
+    only_answer.status = MT_ANSWER_GO_ON;
     return &only_answer;
 }
 

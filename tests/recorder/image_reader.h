@@ -16,6 +16,9 @@ struct block {
     uint32_t site;
 };
 
+/* The handle of the recorder that ATTACH_RECORDER names, loaded at the first call; NULL: it is not to be attached. */
+void *image_recorder(void);
+
 /* The loaded recorder's header; NULL: there is no recorder in this process. */
 struct mt_image_header *image_header(void);
 

@@ -3,6 +3,7 @@
 #ifndef MEMTRACE_TESTS_OLD_GLIBC_H
 #define MEMTRACE_TESTS_OLD_GLIBC_H
 
+__asm__(".symver dlopen, dlopen@GLIBC_2.2.5");
 __asm__(".symver dlsym, dlsym@GLIBC_2.2.5");
 __asm__(".symver pthread_create, pthread_create@GLIBC_2.2.5");
 __asm__(".symver pthread_join, pthread_join@GLIBC_2.2.5");

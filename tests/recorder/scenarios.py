@@ -183,8 +183,7 @@ class Valloc:
     """valloc and free with one ctypes call each, so that their stacks end where they are called."""
 
     def __init__(self):
-        libc = ctypes.PyDLL(None)
-        self.valloc, self.free = libc.valloc, libc.free
+        self.valloc, self.free = lib.scenario_valloc, lib.scenario_give_back
         self.valloc.restype, self.valloc.argtypes = POINTER, (SIZE_T,)
         self.free.restype, self.free.argtypes = None, (POINTER,)
 

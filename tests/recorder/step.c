@@ -1,8 +1,10 @@
 #include "step.h"
 
+#include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "image/attach.h"
 #include "image_reader.h"
 
 static struct mt_shard before;
@@ -57,11 +59,19 @@ static void request(uint32_t what, uint32_t argument) {
 }
 
 uint32_t scenario_start(uint32_t level) {
+    if (image_recorder() != NULL) {
+        uint32_t (*attach)(uint32_t) = (uint32_t(*)(uint32_t))dlsym(image_recorder(), MT_ATTACH_SYMBOL);
+        return attach(level) == MT_ATTACH_RECORDING ? image_header()->state : UINT32_MAX;
+    }
     request(MT_REQUEST_START, level);
     return image_header()->state;
 }
 
 uint32_t scenario_stop(void) {
+    if (image_recorder() != NULL) {
+        uint32_t (*detach)(void) = (uint32_t(*)(void))dlsym(image_recorder(), MT_DETACH_SYMBOL);
+        return detach() == MT_DETACH_DONE ? image_header()->state : UINT32_MAX;
+    }
     request(MT_REQUEST_STOP, 0);
     return image_header()->state;
 }

@@ -23,7 +23,8 @@ EXPORT void step_compare(struct step *ret, void *address);
 /* As a JSON object, to standard output. */
 EXPORT void step_print(const struct step *step);
 
-/* Starting and stopping from inside, by the request word. Prepare comes before, while nothing is recorded; the others
+/* Starting and stopping from inside: by the request word, or, where ATTACH_RECORDER names the library, by attaching it
+ * and detaching it. Prepare comes before, while nothing is recorded; the others
  * return the state (enum mt_recording). */
 EXPORT void scenario_prepare(void);
 EXPORT uint32_t scenario_start(uint32_t level);

@@ -26,7 +26,7 @@ PYTHON_PROVEN = 2
 # The accounting core: what of native/recorder works without the hooks.
 CORE = [
     ROOT / f"native/recorder/{name}.c"
-    for name in "account sites marks stacks stops table ranges shadow pool memory index names thread".split()
+    for name in "account sites marks stacks stops table ranges shadow pool memory index names thread window".split()
 ]
 
 WARNINGS = "-Wall -Wextra -Werror -Wshadow -Wno-unused-parameter".split()
@@ -56,6 +56,11 @@ def recorded_environment(level="objects", start=True, preload=(), **more):
         MEMTRACE_START="1" if start else "0",
         **more,
     )
+
+
+def attached_environment(**more):
+    """For this folder's programs: they attach the recorder themselves where they begin to record."""
+    return plain_environment(ATTACH_RECORDER=str(RECORDER), **more)
 
 
 class Python:

@@ -7,7 +7,7 @@ import os
 import pytest
 
 import support
-from interpreters import MINORS, THOROUGH, VARIANTS
+from interpreters import EVERYWHERE, MINORS, THOROUGH, VARIANTS
 from support import ALLOCATORS, PYTHON_ALLOCATORS
 
 SETTINGS = {
@@ -20,6 +20,9 @@ SETTINGS = {
 STRESS = os.environ.get("MEMTRACE_STRESS") == "1"  # `make stress`: all settings everywhere
 PLACES = [(interpreter, setting) for interpreter in THOROUGH for setting in SETTINGS]
 PLACES += [(interpreter, setting) for interpreter in MINORS for setting in (SETTINGS if STRESS else ["unset"])]
+# The recorder comes by dlopen into the interpreter that runs already, instead of being preloaded.
+ATTACHED = "attached"
+PLACES += [(interpreter, ATTACHED) for interpreter in (EVERYWHERE if STRESS else [THOROUGH[0], MINORS[0], *MINORS[2:]])]
 # Set on a scenario that depends on how an interpreter is built.
 on_variants_too = pytest.mark.on_variants_too
 SIZE = 984
@@ -43,7 +46,10 @@ def play(python_anywhere, setting, interpreter, probe):
     """Runs a scenario; returns what it saw, its steps, and the image after the recording."""
 
     def run(scenario, level="objects", **more):
-        environment = support.recorded_environment(level, start=False, **SETTINGS[setting], **more)
+        if setting == ATTACHED:
+            environment = support.attached_environment(**more)
+        else:
+            environment = support.recorded_environment(level, start=False, **SETTINGS[setting], **more)
         result = python_anywhere.run([support.HERE / "scenarios.py", probe, scenario, level], environment)
         assert result.returncode == 0, result.stderr
         first, second = result.stdout.splitlines()
@@ -57,6 +63,11 @@ def play(python_anywhere, setting, interpreter, probe):
         return report["seen"], report["steps"], image
 
     return run
+
+
+def require_preloaded(setting):
+    if setting == ATTACHED:
+        pytest.skip("about `memtrace run` and the variables of the preload")
 
 
 NO_PYTHON_EVENTS = ("nothing",)
@@ -200,6 +211,7 @@ def test_row_18_thread_that_python_did_not_make(play, level):
 
 @on_variants_too
 def test_row_19_killed_while_recording(python_anywhere, setting, level, probe):
+    require_preloaded(setting)
     arguments = [support.HERE / "scenarios.py", probe, "vallocs_until_killed", level]
     environment = support.plain_environment(**SETTINGS[setting])
     result, report = python_anywhere.run_by_memtrace(arguments, level, "live --by allocator", environment)
@@ -208,6 +220,7 @@ def test_row_19_killed_while_recording(python_anywhere, setting, level, probe):
 
 
 def test_row_20_exit_at_once(python_anywhere, setting, level, probe):
+    require_preloaded(setting)
     arguments = [support.HERE / "scenarios.py", probe, "exit_at_once", level]
     environment = support.plain_environment(MEMTRACE_START="0", **SETTINGS[setting])
     result, report = python_anywhere.run_by_memtrace(arguments, level, "live", environment)
@@ -429,7 +442,8 @@ def test_row_70_children_of_a_fork(play, level):
 
 
 @pytest.mark.parametrize("follow", [False, True])
-def test_rows_70_and_71_other_programs(play, level, follow):
+def test_rows_70_and_71_other_programs(play, setting, level, follow):
+    require_preloaded(setting)
     seen, _, _ = play("other_programs", level, **({"MEMTRACE_FOLLOW": "1"} if follow else {}))
     assert [child["watched"] for child in seen["children"]] == [int(follow)] * 3
     for child in seen["children"]:

@@ -34,14 +34,15 @@ static int32_t find_symbol(void *context, const char *name, uint64_t *ret) {
     return target->ops->find_symbol(target, name, ret) ? 0 : -1;
 }
 
-static int32_t list_regions(void *context, void (*emit)(void *, uint64_t, uint64_t, uint32_t, const char *),
+static int32_t list_regions(void *context, void (*emit)(void *, uint64_t, uint64_t, uint32_t, uint64_t, const char *),
                             void *cookie) {
     const struct mt_region *regions;
     size_t count;
     assert_ok(mt_target_regions(((struct fake_debugger *)context)->target, &regions, &count));
     for (size_t i = 0; i < count; i++)
         emit(cookie, regions[i].start, regions[i].end,
-             (uint32_t)(regions[i].readable | regions[i].writable << 1 | regions[i].executable << 2), regions[i].path);
+             (uint32_t)(regions[i].readable | regions[i].writable << 1 | regions[i].executable << 2),
+             regions[i].file_offset, regions[i].path);
     return 0;
 }
 

@@ -130,7 +130,7 @@ static void help_fits_78_columns(void **state) {
 
 static void expect_completion(const char *line, const char *expected) {
     struct mt_strbuf out = MT_STRBUF_INIT;
-    mt_command_complete(line, &out);
+    mt_command_complete(NULL, line, &out);
     assert_string_equal(out.data ? out.data : "", expected);
     mt_strbuf_deinit(&out);
 }

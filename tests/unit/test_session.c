@@ -288,6 +288,7 @@ static void errors_say_what_to_do(void **state) {
 
     builder_example(&scene.builder);
     scene.builder.header.major = 9;
+    scene.builder.header.minor = 0;
     open_scene(&scene);
     expect_error(&scene, "peak",
                  "memtrace peak: this process was recorded with image version 9.0, this memtrace reads 2.x: use the "

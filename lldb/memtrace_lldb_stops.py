@@ -1,0 +1,67 @@
+"""Breakpoints of the library's own: where they are, and what is told when one stops.
+
+lldb has no breakpoints that are quite hidden: ours take a number each, but a name of theirs keeps them out of
+`breakpoint list`, and `breakpoint delete` leaves them where it is not given their very number.
+"""
+
+import lldb
+import memtrace_door as door
+
+NAME = "memtrace_at_"  # and the symbol; lldb takes no dash in a name
+
+
+class Stops:
+    """`door`: the library's session, given once it is there."""
+
+    door = None
+    judged_frame = None  # while a stop is judged: lldb selects its thread only when it stays
+    callback = None  # the name by which lldb finds the function that it calls at a stop
+
+    def stop_at(self, symbol, on):
+        target = self._target
+        if not target.IsValid():
+            raise door.HostError("no target")
+        ours = [one for one in target.breakpoint_iter() if one.MatchesName(NAME + symbol)]
+        if on and not ours:
+            self._create(target, symbol)
+        elif not on:
+            for one in ours:
+                target.BreakpointDelete(one.GetID())
+
+    def _create(self, target, symbol):
+        name = NAME + symbol
+        settings = lldb.SBBreakpointName(target, name)
+        settings.SetAllowList(False)
+        settings.SetAllowDelete(False)
+        settings.SetAllowDisable(False)
+        created = target.BreakpointCreateByName(symbol)
+        created.SetScriptCallbackFunction(self.callback)
+        created.AddName(name)
+
+    def resume(self):
+        was_asynchronous = self._debugger.GetAsync()
+        self._debugger.SetAsync(False)
+        try:
+            error = self._process.Continue()
+        finally:
+            self._debugger.SetAsync(was_asynchronous)
+        if error.Fail():
+            raise door.HostError(error.GetCString())
+
+    def reached(self, frame, breakpoint):
+        """Whether to stay stopped."""
+        names = lldb.SBStringList()
+        breakpoint.GetNames(names)
+        symbol = next(name[len(NAME) :] for name in names if name.startswith(NAME))
+        argument = frame.FindRegister("rdi").GetValueAsUnsigned()
+        self.judged_frame = frame
+        try:
+            reason = self.door.reached(symbol, argument, frame.GetThread().GetThreadID())
+        except BaseException as problem:
+            reason = "memtrace: defect in the lldb adapter: %r\n" % problem
+        finally:
+            self.judged_frame = None
+        if reason is not None:
+            self._debugger.GetOutputFile().Write(reason.encode())
+            self._debugger.GetOutputFile().Flush()
+        return reason is not None

@@ -1,0 +1,222 @@
+/* CPython 3.12+: events of sys.monitoring, of the watched code objects alone.
+ *
+ * Two events are asked for everywhere: the first start of every code object, to find those that are not there yet (each
+ * is told off after one look), and exceptions that leave a frame, which can't be had of one code object before 3.15. An
+ * event everywhere makes CPython give each code object that runs some memory for it: consider_all() has it do so at
+ * once and hidden, so that no line of the program is charged with it. */
+#include "recorder/capi.h"
+#include "recorder/python.h"
+#include "recorder/python_events.h"
+#include "recorder/python_stops.h"
+
+#define TOOL_NAME "memtrace"
+
+enum event { PY_START, PY_RESUME, PY_RETURN, PY_YIELD, PY_UNWIND, LINE, EVENTS };
+static const char *const event_names[EVENTS] = {"PY_START", "PY_RESUME", "PY_RETURN", "PY_YIELD", "PY_UNWIND", "LINE"};
+
+static void *monitoring, *disable;
+static long tool = -1, event_bits[EVENTS];
+
+static void drop(void *object) {
+    if (object != NULL)
+        mt_capi.Py_DecRef(object);
+    if (mt_capi.PyErr_Occurred() != NULL)
+        mt_capi.PyErr_Clear();
+}
+
+static void *none(void) {
+    mt_capi.Py_IncRef(mt_capi.Py_None);
+    return mt_capi.Py_None;
+}
+
+/* --- events ---------------------------------------------------------------------------------------------------------
+ */
+
+/* The arguments of all: the code object, then a number (a line, or an offset), which CPython has made for the call. */
+static void *tell(enum mt_python_event event, void *const *arguments, ptrdiff_t count) {
+    struct mt_self *self = mt_self();
+    if (count < 2 || !mt_python_event_begin(self, (uint64_t)arguments[1], 0))
+        return none();
+    struct mt_watched *watched = mt_watched_find((uint64_t)arguments[0]);
+    uint32_t line = 0;
+    if (watched != NULL)
+        line = event == MT_EVENT_LINE ? (uint32_t)mt_capi.PyLong_AsLong(arguments[1])
+                                      : mt_python_line(mt_python_innermost(self));
+    if (watched != NULL)
+        mt_python_event(self, event, watched, line);
+    mt_python_event_end(self);
+    return none();
+}
+
+static void *on_start(void *unused, void *const *arguments, ptrdiff_t count) {
+    struct mt_self *self = mt_self();
+    if (count < 2 || !mt_python_event_begin(self, (uint64_t)arguments[1], 0))
+        return none();
+    uint64_t code = (uint64_t)arguments[0];
+    struct mt_watched *watched = mt_watched_find(code);
+    if (watched == NULL)
+        watched = mt_watched_consider(self, code);
+    void *answer = watched != NULL ? mt_capi.Py_None : disable;
+    mt_capi.Py_IncRef(answer);
+    if (watched != NULL)
+        mt_python_event(self, MT_EVENT_START, watched, mt_python_line(mt_python_innermost(self)));
+    mt_python_event_end(self);
+    return answer;
+}
+
+#define HANDLER(name, event)                                                                                           \
+    static void *name(void *unused, void *const *arguments, ptrdiff_t count) {                                         \
+        return tell(event, arguments, count);                                                                          \
+    }
+HANDLER(on_resume, MT_EVENT_RESUME)
+HANDLER(on_return, MT_EVENT_RETURN)
+HANDLER(on_yield, MT_EVENT_YIELD)
+HANDLER(on_unwind, MT_EVENT_UNWIND)
+HANDLER(on_line, MT_EVENT_LINE)
+
+static struct mt_method handlers[EVENTS] = {
+    {TOOL_NAME, on_start, MT_METHOD_FASTCALL, NULL},  {TOOL_NAME, on_resume, MT_METHOD_FASTCALL, NULL},
+    {TOOL_NAME, on_return, MT_METHOD_FASTCALL, NULL}, {TOOL_NAME, on_yield, MT_METHOD_FASTCALL, NULL},
+    {TOOL_NAME, on_unwind, MT_METHOD_FASTCALL, NULL}, {TOOL_NAME, on_line, MT_METHOD_FASTCALL, NULL},
+};
+
+/* --- set-up ---------------------------------------------------------------------------------------------------------
+ */
+
+/* What the events are called in this version's numbers; false: it lacks one. */
+static bool read_events(void) {
+    void *events = mt_capi.PyObject_GetAttrString(monitoring, "events");
+    bool ok = events != NULL;
+    for (unsigned i = 0; ok && i < EVENTS; i++) {
+        void *number = mt_capi.PyObject_GetAttrString(events, event_names[i]);
+        ok = number != NULL;
+        event_bits[i] = ok ? mt_capi.PyLong_AsLong(number) : 0;
+        drop(number);
+    }
+    drop(events);
+    return ok;
+}
+
+/* Debuggers, coverage tools, profilers and optimizers have numbers of their own: 3 and 4 are anybody's. */
+static void take_tool(void) {
+    for (long id = 4; id >= 3 && tool < 0; id--) {
+        void *owner = mt_capi.PyObject_CallMethod(monitoring, "get_tool", "l", id);
+        void *taken = owner == mt_capi.Py_None
+                          ? mt_capi.PyObject_CallMethod(monitoring, "use_tool_id", "ls", id, TOOL_NAME)
+                          : NULL;
+        if (taken != NULL)
+            tool = id;
+        drop(taken);
+        drop(owner);
+    }
+}
+
+static bool register_handlers(void) {
+    bool ok = true;
+    for (unsigned i = 0; ok && i < EVENTS; i++) {
+        void *handler = mt_capi.PyCMethod_New(&handlers[i], NULL, NULL, NULL);
+        void *before = handler != NULL ? mt_capi.PyObject_CallMethod(monitoring, "register_callback", "llO", tool,
+                                                                     event_bits[i], handler)
+                                       : NULL;
+        ok = before != NULL;
+        drop(before);
+        drop(handler);
+    }
+    return ok;
+}
+
+const char *mt_monitoring_install(void) {
+    monitoring = mt_capi.PySys_GetObject("monitoring");
+    if (monitoring != NULL)
+        mt_capi.Py_IncRef(monitoring);
+    disable = monitoring != NULL ? mt_capi.PyObject_GetAttrString(monitoring, "DISABLE") : NULL;
+    if (disable == NULL || !read_events())
+        return "sys.monitoring is not what it is in 3.12 to 3.15";
+    take_tool();
+    if (tool < 0)
+        return "other tools use sys.monitoring's free places (3 and 4)";
+    if (!register_handlers()) {
+        mt_monitoring_remove();
+        return "sys.monitoring takes no callbacks";
+    }
+    return NULL;
+}
+
+static void set_everywhere(long events) {
+    drop(mt_capi.PyObject_CallMethod(monitoring, "set_events", "ll", tool, events));
+}
+
+void mt_monitoring_remove(void) {
+    if (tool < 0)
+        return;
+    set_everywhere(0);
+    for (unsigned i = 0; i < EVENTS; i++)
+        drop(mt_capi.PyObject_CallMethod(monitoring, "register_callback", "llO", tool, event_bits[i], mt_capi.Py_None));
+    drop(mt_capi.PyObject_CallMethod(monitoring, "free_tool_id", "l", tool));
+    tool = -1;
+    drop(disable);
+    drop(monitoring);
+    monitoring = disable = NULL;
+}
+
+static void set_local(uint64_t code, long events) {
+    drop(mt_capi.PyObject_CallMethod(monitoring, "set_local_events", "lOl", tool, (void *)code, events));
+}
+
+void mt_monitoring_watch(uint64_t code, bool on) {
+    if (tool >= 0)
+        set_local(code, on ? event_bits[LINE] | event_bits[PY_START] | event_bits[PY_RESUME] | event_bits[PY_RETURN] |
+                                 event_bits[PY_YIELD]
+                           : 0);
+}
+
+/* --- code objects that are there ------------------------------------------------------------------------------------
+ */
+
+static bool is_a(const void *object, const void *type) {
+    return ((void *const *)object)[1] == type;
+}
+
+#define NESTING 20
+
+static void consider(struct mt_self *self, void *code, unsigned depth) {
+    if (mt_watched_consider(self, (uint64_t)code) == NULL && mt_watched_find((uint64_t)code) == NULL)
+        set_local((uint64_t)code, 0);
+    void *constants = depth < NESTING ? mt_capi.PyObject_GetAttrString(code, "co_consts") : NULL;
+    ptrdiff_t count = constants != NULL ? mt_capi.PyTuple_Size(constants) : 0;
+    for (ptrdiff_t i = 0; i < count; i++) {
+        void *constant = mt_capi.PyTuple_GetItem(constants, i);
+        if (constant != NULL && is_a(constant, mt_capi.PyCode_Type))
+            consider(self, constant, depth + 1);
+    }
+    drop(constants);
+}
+
+static void consider_functions(struct mt_self *self) {
+    void *collector = mt_capi.PyImport_ImportModule("gc");
+    void *objects = collector != NULL ? mt_capi.PyObject_CallMethod(collector, "get_objects", NULL) : NULL;
+    ptrdiff_t count = objects != NULL ? mt_capi.PyList_Size(objects) : 0;
+    for (ptrdiff_t i = 0; i < count; i++) {
+        void *object = mt_capi.PyList_GetItem(objects, i);
+        if (is_a(object, mt_capi.PyFunction_Type))
+            consider(self, mt_capi.PyFunction_GetCode(object), 0);
+    }
+    drop(objects);
+    drop(collector);
+}
+
+/* A module's own code is in no function. */
+static void consider_frames(struct mt_self *self) {
+    void *state = mt_capi.PyInterpreterState_ThreadHead(mt_capi.PyInterpreterState_Main());
+    for (; state != NULL; state = mt_capi.PyThreadState_Next(state))
+        for (uint64_t frame = mt_python_innermost_of((uint64_t)state); frame != 0; frame = mt_python_caller(frame))
+            consider(self, (void *)mt_python_code(frame), 0);
+}
+
+void mt_monitoring_consider_all(struct mt_self *self) {
+    consider_functions(self);
+    consider_frames(self);
+    set_everywhere(event_bits[PY_START] | event_bits[PY_UNWIND]);
+    /* Those that were told off may be wanted now. */
+    drop(mt_capi.PyObject_CallMethod(monitoring, "restart_events", NULL));
+}

@@ -1,0 +1,66 @@
+/* What one thread allocates and frees between two moments, and how far the process's memory rose meanwhile.
+ *
+ * The counting goes on only while somebody measures (`mt_window_counts`): an event that nobody measures pays for one
+ * look at that. Windows are opened, paused and closed by the thread that they are about, with the GIL held, while its
+ * own work is hidden. */
+#ifndef MEMTRACE_RECORDER_WINDOW_H
+#define MEMTRACE_RECORDER_WINDOW_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "image/python_stops.h"
+#include "recorder/thread.h"
+
+extern bool mt_window_counts;
+extern int64_t mt_window_highest_before; /* the shard's window_peak_bytes before it last rose */
+
+struct mt_window {
+    uint64_t allocated, freed;           /* up to the last pause */
+    uint64_t base_allocated, base_freed; /* the thread's counters when it was last resumed */
+    int64_t live_at_start;               /* of the process */
+    int64_t highest;                     /* live bytes up to the last look at the shard's window_peak_bytes */
+};
+
+/* Under the recorder's lock, at the end of an event. */
+static inline void mt_window_note(struct mt_shard *shard, struct mt_self *self, int64_t net) {
+    if (net > 0)
+        self->allocated += (uint64_t)net;
+    else
+        self->freed += (uint64_t)-net;
+    if (shard->live_bytes > shard->window_peak_bytes) {
+        mt_window_highest_before = shard->window_peak_bytes;
+        shard->window_peak_bytes = shard->live_bytes;
+    }
+}
+
+static inline void mt_window_note_birth(struct mt_self *self, uint64_t address) {
+    self->births[1] = self->births[0];
+    self->births[0] = address;
+}
+
+/* Of a block that moved, commit() sees the net change alone. */
+static inline void mt_window_note_move(struct mt_self *self, uint64_t old_size, uint64_t new_size) {
+    uint64_t both = old_size < new_size ? old_size : new_size;
+    self->allocated += both;
+    self->freed += both;
+}
+
+/* A block that the thread has just got is not the program's: takes it out of the books and of what was counted.
+ * `birth`: 0 the last, 1 the one before. */
+void mt_window_disown(struct mt_self *self, unsigned birth);
+
+/* Begins anew, paused. */
+void mt_window_start(struct mt_window *window);
+void mt_window_resume(struct mt_window *window, const struct mt_self *self);
+void mt_window_pause(struct mt_window *window, const struct mt_self *self);
+/* Of a paused window. */
+struct mt_python_window mt_window_result(const struct mt_window *window);
+/* What a window within it has seen, it has seen too. */
+void mt_window_include(struct mt_window *window, const struct mt_window *inner);
+
+/* The highest that live bytes were since the last call; they begin anew. */
+int64_t mt_window_take_highest(struct mt_self *self);
+void mt_window_see(struct mt_window *window, int64_t highest);
+
+#endif

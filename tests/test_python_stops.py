@@ -1,0 +1,239 @@
+"""Stops at Python's lines, steps, and what lines did to memory: against sizes that Python itself tells, and against marks."""
+
+import json
+import sys
+
+import pytest
+
+from doors import DOORS, Target, gdb
+from interpreters import EXAMINED, SYSTEM, version_of
+from surroundings import EXAMPLES, PROGRAMS, RECORDER, bare_environment, recorded_environment, running
+
+PROGRAM = PROGRAMS / "lines_of_work.py"
+TRACED = (9, 10, 11)  # minor versions without sys.monitoring
+
+
+def at_work(interpreter, *program):
+    """The recorded program; it says when it is there."""
+    program = program or (PROGRAM,)
+    inside = interpreter.inside
+    variables = dict(interpreter.variables)
+    if inside:  # none of the programs on the way there is to be recorded
+        command = [*inside, "/usr/bin/env", f"LD_PRELOAD={RECORDER}", interpreter.path, *program]
+        return running(command, bare_environment(**variables), ready=None)
+    return running([interpreter.path, *program], recorded_environment(**variables), ready=None)
+
+
+def ask(door, process, commands, before=()):
+    answers = DOORS[door](Target(pid=process.pid), commands, before=[*before])
+    for answer, command in zip(answers, commands):
+        assert not answer.failed, (command, answer.text)
+    return {command: answer for command, answer in zip(commands, answers)}
+
+
+def kept_by_line(table):
+    return {row["line"]: row["kept"] for row in table["rows"]}
+
+
+def check_work(door, interpreter):
+    commands = ["lines work", "mark a", "next --json", "next", "finish --json", "lines --json", "mark b", "diff a b --json"]
+    commands.append("lines")
+    with at_work(interpreter) as process:
+        told = json.loads(process.stdout.readline())
+        expected = {int(line): kept for line, kept in told["kept"].items()}
+        before = ["memtrace break --function work", "continue"]
+        answers = ask(door, process, commands, before)
+    first = min(expected)
+    step = answers["next --json"].json()
+    assert step["reason"] == "line"
+    assert (step["from"]["line"], step["at"]["line"]) == (first, first + 1)
+    assert step["from"]["kept"] == expected[first]
+    assert step["from"]["allocated"] - step["from"]["freed"] == expected[first]
+    assert step["from"]["peak"] >= expected[first]
+    assert f"kept +{expected[first + 1]:,}" in answers["next"].text, answers["next"].text
+    finish = answers["finish --json"].json()
+    assert finish["reason"] == "return"
+    assert finish["from"]["line"] == first + 2
+    table = answers["lines --json"].json()
+    kept = kept_by_line(table)
+    assert {line: kept[line] for line in expected} == expected
+    assert sum(kept.values()) == answers["diff a b --json"].json()["bytes_delta"]
+    assert all(row["allocated"] - row["freed"] == row["kept"] for row in table["rows"])
+    twice = next(row for row in table["rows"] if row["line"] == first + 4)
+    assert (twice["times"], twice["peak"]) == (2, twice["kept"])
+    assert all(len(line) <= 80 for line in answers["lines"].text.splitlines()), answers["lines"].text
+
+
+@pytest.mark.parametrize("interpreter", EXAMINED, ids=str)
+def test_lines_of_a_function_are_exact(interpreter):
+    interpreter.require()
+    check_work("gdb", interpreter)
+
+
+@pytest.mark.parametrize("interpreter", EXAMINED[:2], ids=str)
+def test_lldb_steps_alike(interpreter):
+    interpreter.require()
+    check_work("lldb", interpreter)
+
+
+PLAIN = EXAMINED[:2]  # one that is traced, one that is monitored
+
+
+@pytest.mark.parametrize("interpreter", PLAIN, ids=str)
+def test_calls_of_itself_count_once(interpreter):
+    """Recursion: each line counts what it did itself, so that the sum is what the call did."""
+    interpreter.require()
+    before = ["memtrace break --temporary --function factorial", "continue"]
+    commands = ["lines factorial", "mark a", "finish --json", "lines --json", "mark b", "diff a b --json"]
+    with at_work(interpreter) as process:
+        first = json.loads(process.stdout.readline())["recursion"]
+        answers = ask("gdb", process, commands, before)
+    rows = {row["line"]: row for row in answers["lines --json"].json()["rows"]}
+    change = answers["diff a b --json"].json()["bytes_delta"]
+    assert rows[first + 1]["times"] == 5
+    assert sum(row["kept"] for row in rows.values()) == change
+    assert answers["finish --json"].json()["from"]["kept"] == change
+    # The innermost data are 5,000 bytes, and all the others of the outer calls are there too.
+    assert rows[first + 1]["allocated"] > 15_000
+
+
+@pytest.mark.parametrize("interpreter", PLAIN, ids=str)
+def test_an_exception_ends_a_step(interpreter):
+    interpreter.require()
+    before = ["memtrace break --temporary --function fail", "continue"]
+    with at_work(interpreter) as process:
+        process.stdout.readline()
+        answers = ask("gdb", process, ["next --json", "next --json", "next --json"], before)
+        again = ask("gdb", process, ["finish --json"], before)
+    left = answers["next --json"].json()
+    assert left["at"]["function"] == "guarded"
+    assert left["from"]["function"] in ("fail", "guarded")
+    assert again["finish --json"].json()["reason"] == "exception"
+
+
+@pytest.mark.parametrize("interpreter", PLAIN, ids=str)
+def test_a_return_leads_to_the_caller(interpreter):
+    """What the variables of a function held is let go after its return."""
+    interpreter.require()
+    before = ["memtrace break --temporary --function fill", "continue", "memtrace next --json", "memtrace break list"]
+    with at_work(interpreter) as process:
+        process.stdout.readline()
+        answers = ask("gdb", process, ["next", "threads --json"], before[:2])
+    text = answers["next"].text
+    assert "return bytearray(size)" in text
+    assert "and from its return on: " in text, text
+    assert "del first" in text, text
+
+
+@pytest.mark.parametrize("interpreter", PLAIN, ids=str)
+def test_breakpoints_are_of_the_one_list(interpreter):
+    interpreter.require()
+    file = PROGRAM.name
+    line = PROGRAM.read_text().splitlines().index("    del first") + 1
+    before = [f"memtrace break --line {file}:{line}", "memtrace break --heap 900G", "continue"]
+    commands = ["break list --json", "threads --json", "break delete", "break list --json"]
+    with at_work(interpreter) as process:
+        process.stdout.readline()
+        answers = DOORS["gdb"](Target(pid=process.pid), commands, before=before)
+    rows = answers[0].json()["rows"]
+    assert [(row["number"], row["hits"], row["kind"]) for row in rows] == [(1, 1, "line"), (2, 0, "heap")]
+    assert (rows[0]["file"], rows[0]["line"]) == (file, line)
+    innermost = answers[1].json()["rows"][0]["frames"][0]
+    assert (innermost["function"], innermost["line"]) == ("work", line)
+    assert answers[3].json()["rows"] == []
+
+
+@pytest.mark.parametrize("interpreter", PLAIN, ids=str)
+def test_the_books_are_as_without_stops(interpreter):
+    """What CPython allocates for our sake is in no answer: between two stops at one place of a loop nothing is kept."""
+    interpreter.require()
+    line = PROGRAM.read_text().splitlines().index("        work()") + 1
+    before = [f"memtrace break --line {PROGRAM.name}:{line}", *["continue"] * 20, "memtrace mark a", *["continue"] * 20]
+    with at_work(interpreter) as process:
+        process.stdout.readline()
+        answers = ask("gdb", process, ["diff a --json"], before)
+    assert answers["diff a --json"].json()["bytes_delta"] == 0
+
+
+@pytest.mark.parametrize("interpreter", PLAIN, ids=str)
+def test_threads_that_begin_later_stop_too(interpreter):
+    interpreter.require()
+    before = ["memtrace break --function worked", "continue", "continue"]
+    with at_work(interpreter, PROGRAMS / "threads_at_work.py") as process:
+        process.stdout.readline()
+        answers = ask("gdb", process, ["next --json", "threads --json"], before)
+    step = answers["next --json"].json()
+    assert (step["from"]["function"], step["reason"]) == ("worked", "line")
+    assert step["from"]["kept"] == sys.getsizeof(bytearray(123_456))
+    inside = [row for row in answers["threads --json"].json()["rows"] if row["frames"][0]["function"] == "worked"]
+    assert [row["name"].startswith("Thread-") for row in inside] == [True]
+
+
+@pytest.mark.parametrize("interpreter", PLAIN, ids=str)
+def test_a_child_has_no_stops(interpreter, tmp_path):
+    interpreter.require()
+    go = tmp_path / "go"
+    with at_work(interpreter, PROGRAMS / "threads_at_work.py", "fork", go) as process:
+        process.stdout.readline()
+        script = ["memtrace break --function worked", "continue", "memtrace break delete", "memtrace lines worked"]
+        result = gdb([*script, f"shell touch {go}"], ["-p", process.pid])
+        assert "calls of worked()" in result.stdout, result.stdout + result.stderr
+        assert process.stdout.readline() == "child 0\n"
+        table = DOORS["memtrace"](Target(pid=process.pid), ["lines --json"])[0].json()
+    assert sum(row["kept"] for row in table["rows"][:1]) > 123_456
+
+
+def test_the_end_of_recording_ends_all_stops():
+    """As sys.monitoring tells; of a trace function that has no Python object nobody tells."""
+    interpreter = PLAIN[1]
+    interpreter.require()
+    script = ["memtrace break --function worked", "continue", "memtrace record stop"]
+    with at_work(interpreter, PROGRAMS / "threads_at_work.py", "tools") as process:
+        process.stdout.readline()
+        assert process.stdout.readline() == "tools 0\n"
+        result = gdb(script, ["-p", process.pid])
+        assert "calls of worked()" in result.stdout, result.stdout + result.stderr
+        assert process.stdout.readline() == "tools 1\n"
+        assert process.stdout.readline() == "tools 0\n"
+
+
+@pytest.mark.parametrize("door", ["gdb", "lldb"])
+def test_example_a_from_its_start(door):
+    """holding.py: each line keeps its 100,000,000 bytes; the table is what the marks around it say."""
+    begin = {
+        "gdb": ["set breakpoint pending on", "memtrace record", "break Py_BytesMain", "run"],
+        "lldb": ["memtrace record", "breakpoint set -n Py_BytesMain", "run"],
+    }[door]
+    before = [*begin, "memtrace break --function process_data", "memtrace lines process_data", "continue"]
+    commands = ["mark a", "next", "next", "finish", "lines --json", "lines", "mark b", "diff a b --json"]
+    program = (SYSTEM, EXAMPLES / "holding.py", "--bytearray")
+    answers = DOORS[door](Target(program=program), commands, before=before)
+    texts = {command: answer.text for command, answer in zip(commands, answers)}
+    table, difference = answers[4].json(), answers[7].json()
+    assert "data_pow = raise_to_power(data, POWER)" in texts["next"]
+    kept = [row["kept"] for row in table["rows"]]
+    assert len(kept) == 3
+    assert all(100_000_000 <= bytes < 100_002_000 for bytes in kept), kept
+    assert sum(kept) == difference["bytes_delta"]
+
+
+def test_refusals_are_one_line():
+    core_or_none = DOORS["gdb"](Target(), ["next"])[0]
+    assert core_or_none.failed and "\n" not in core_or_none.text.strip(), core_or_none.text
+    wrong = DOORS["gdb"](Target(), ["break --line app.py"])[0]
+    assert wrong.failed and "--line takes a file and a line" in wrong.text
+    with running([SYSTEM, "-c", "print('ready', flush=True); input()"], bare_environment()) as process:
+        answer = DOORS["gdb"](Target(pid=process.pid), ["lines main"])[0]
+    assert answer.failed and "the recorder is not in this process" in answer.text
+    with running([SYSTEM, "-c", "print('ready', flush=True); input()"], recorded_environment()) as process:
+        answer = DOORS["memtrace"](Target(pid=process.pid), ["next"])[0]
+        assert answer.failed and "use gdb or lldb" in answer.text
+
+
+def test_another_trace_function_is_left_alone():
+    if version_of(SYSTEM)[1] not in TRACED:
+        pytest.skip("its Python has sys.monitoring: several tools live side by side")
+    program = "import sys, time\nsys.settrace(lambda *a: None)\nprint('ready', flush=True)\nwhile True: time.sleep(0.01), bytes(9999)"
+    with running([SYSTEM, "-c", program], recorded_environment(), ready="ready\n") as process:
+        result = gdb(["memtrace break --function absent", "continue", "memtrace break list"], ["-p", process.pid])
+    assert "memtrace break: the program has a trace function of its own" in result.stdout, result.stdout + result.stderr
