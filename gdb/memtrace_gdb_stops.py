@@ -1,6 +1,7 @@
 """Breakpoints of the library's own, which the user does not see: where they are, and what is told when one stops."""
 
 import gdb
+import memtrace_door
 import memtrace_gdb_threads as threads
 
 
@@ -70,7 +71,7 @@ class Stops:
         pid, self._held = self._held, 0
         if pid and self._breakpoints:
             try:
-                self.door.reached(door.DETACH, pid, 0)
+                self.door.reached(memtrace_door.DETACH, pid, 0)
             except BaseException as problem:
                 gdb.write("memtrace: defect in the gdb adapter: %r\n" % problem, gdb.STDERR)
 
