@@ -14,7 +14,7 @@ COMMON := -std=gnu11 -fPIC -fvisibility=hidden $(WARNINGS) -Inative -I$(BUILD)/g
 
 RECORDER_SOURCES := $(wildcard native/recorder/*.c) $(BUILD)/generated/frame_layout.c
 PYTHON_TABLES    := $(foreach table,names 3_9 3_10 3_11 3_12 3_13 3_14 3_15,$(BUILD)/generated/python_$(table).c)
-LIBRARY_SOURCES  := $(foreach floor,base layout target python allocators heap trace output commands,$(wildcard native/$(floor)/*.c)) \
+LIBRARY_SOURCES  := $(foreach floor,base layout target attach python allocators heap trace output commands,$(wildcard native/$(floor)/*.c)) \
                     $(wildcard native/*.c) $(PYTHON_TABLES)
 CLI_SOURCES      := $(wildcard native/cli/*.c)
 

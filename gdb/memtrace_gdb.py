@@ -16,6 +16,8 @@ door = sys.modules["memtrace_door"] = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(door)
 # In this order: later ones import `threads`.
 threads = sys.modules["memtrace_gdb_threads"] = door.load_beside(__file__, "memtrace_gdb_threads")
+sys.modules["memtrace_alarm"] = door.load_beside(door.__file__, "memtrace_alarm")
+control = door.load_beside(__file__, "memtrace_gdb_control")
 settings = door.load_beside(__file__, "memtrace_gdb_settings")
 stops = door.load_beside(__file__, "memtrace_gdb_stops")
 stub = door.load_beside(__file__, "memtrace_gdb_stub")
@@ -34,6 +36,7 @@ def ask_gdb(command):
 
 
 class GdbHost(
+    control.Control,
     settings.Settings,
     stops.Stops,
     stub.Stub,

@@ -35,13 +35,16 @@ bool mt_breakpoint_is_python(const struct mt_breakpoint *breakpoint) {
     return breakpoint->kind == MT_BREAK_LINE || breakpoint->kind == MT_BREAK_FUNCTION;
 }
 
-/* The last of them is the limit's, of the environment contract. MT_STOPS: all are taken. */
+/* Of memory, and of Python's lines. */
+static const unsigned slot_counts[] = {MT_LIMIT_SLOT, MT_PYTHON_BREAKPOINTS};
+
+/* The last of memory's is the limit's, of the environment contract. MT_STOPS: all are taken. */
 static unsigned choose_slot(const struct mt_breakpoints *breakpoints, bool is_python) {
     uint32_t taken = 0;
     for (size_t i = 0; i < breakpoints->list.length; i++)
         if (mt_breakpoint_is_python(&breakpoints->list.data[i]) == is_python)
             taken |= UINT32_C(1) << breakpoints->list.data[i].slot;
-    for (unsigned slot = is_python ? MT_PYTHON_BREAKPOINTS : MT_LIMIT_SLOT; slot-- > 0;)
+    for (unsigned slot = slot_counts[is_python]; slot-- > 0;)
         if (!(taken & UINT32_C(1) << slot))
             return slot;
     return MT_STOPS;
@@ -193,7 +196,7 @@ static struct mt_error *enter_list(struct mt_call *call, struct mt_breakpoint *b
     if (has_slot && breakpoint->slot == MT_STOPS)
         return mt_error_create(MT_ERROR_UNSUPPORTED,
                                "there are %d memory breakpoints already: `memtrace break delete N`",
-                               is_python ? MT_PYTHON_BREAKPOINTS : MT_LIMIT_SLOT);
+                               (int)slot_counts[is_python]);
     if (!mt_vector_reserve(&breakpoints->list, breakpoints->list.length + 1))
         return &mt_error_no_memory;
     /* Of Python's lines too: it tells that a recorder is there. */

@@ -87,7 +87,7 @@ static struct mt_error *show(struct mt_call *call) {
                                                {MT_COLUMN_NUMBER, "peak", "peak"},
                                                {MT_COLUMN_VALUE, "line", NULL}};
     struct mt_python_stops_view view;
-    struct mt_python_line *lines = NULL;
+    MT_AUTO_FREE struct mt_python_line *lines = NULL;
     size_t count = 0;
     struct mt_python_window sum = {0};
     struct mt_error *error = mt_python_stops_read(call, &view);
@@ -95,7 +95,6 @@ static struct mt_error *show(struct mt_call *call) {
         error = mt_error_create(MT_ERROR_NOT_FOUND, "no function is measured: `memtrace lines FUNCTION`");
     if (!error)
         error = mt_python_stops_lines(&view, &call->watch, &lines, &count);
-    MT_AUTO_FREE struct mt_python_line *owned = lines;
     if (error)
         return error;
     size_t shown = 0;

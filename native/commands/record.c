@@ -3,8 +3,10 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "attach/loading.h"
 #include "base/cleanup.h"
 #include "commands/preload.h"
 #include "commands/request.h"
@@ -14,7 +16,8 @@
 #define LEVEL_VARIABLE "MEMTRACE_LEVEL"
 #define PRELOAD_VARIABLE "LD_PRELOAD"
 
-static struct mt_error *recorder_path(struct mt_call *call, char **ret) {
+/* Our recorder library's file. */
+static struct mt_error *recorder_file(struct mt_call *call, char **ret) {
     struct mt_strbuf path = MT_STRBUF_INIT;
     mt_strbuf_printf(&path, "%s/" RECORDER, mt_session_library_directory(call->session));
     char *text = mt_strbuf_steal(&path);
@@ -23,7 +26,18 @@ static struct mt_error *recorder_path(struct mt_call *call, char **ret) {
     struct mt_error *error = NULL;
     if (access(text, R_OK) != 0)
         error = mt_error_create(MT_ERROR_NOT_FOUND, "the recorder %s is not there: build it with `make`", text);
-    else if (strpbrk(text, ": "))
+    if (error)
+        free(text);
+    else
+        *ret = text;
+    return error;
+}
+
+/* The same as LD_PRELOAD can hold it. */
+static struct mt_error *recorder_path(struct mt_call *call, char **ret) {
+    char *text = NULL;
+    struct mt_error *error = recorder_file(call, &text);
+    if (!error && strpbrk(text, ": "))
         error = mt_error_create(
             MT_ERROR_UNSUPPORTED,
             "the recorder's path %s has a blank or a colon, which LD_PRELOAD can't hold: move memtrace", text);
@@ -149,11 +163,9 @@ static struct mt_error *disarm(struct mt_call *call, bool *ret_done) {
 
 /* --- while it runs ---------------------------------------------------------------------------------------------- */
 
-static struct mt_error *start_in_process(struct mt_call *call) {
-    struct mt_image *image;
-    struct mt_error *error = mt_request_image(call, &image);
-    if (error)
-        return error;
+/* The recorder is there since the program started: it is asked. */
+static struct mt_error *request_start(struct mt_call *call, struct mt_image *image) {
+    struct mt_error *error;
     const struct mt_image_header *header = &image->header;
     uint32_t level = call->options.level, generation = header->generation;
     if (header->state == MT_RECORDING_DORMANT)
@@ -189,6 +201,74 @@ static struct mt_error *start_in_process(struct mt_call *call) {
     return NULL;
 }
 
+/* --- while it runs, and was started without the recorder ---------------------------------------------------------- */
+
+/* Has the recorder to be called, for no event of the process comes to it? */
+static bool is_unhooked(const struct mt_image_header *header) {
+    return header->minor > 0 && (header->hooked == MT_HOOKED_NOT || header->hooked == MT_HOOKED_OUT);
+}
+
+/* The image's address, 0 when the process does not carry the recorder. */
+static struct mt_error *find_image(struct mt_call *call, struct mt_image **ret) {
+    struct mt_error *error = mt_call_image(call, ret);
+    if (error && error->code == MT_ERROR_NOT_RECORDED) {
+        mt_error_destroy(error);
+        *ret = NULL;
+        return NULL;
+    }
+    return error;
+}
+
+/* `call_recorder`: attaches or detaches. Everything read from the process is dropped. */
+static struct mt_error *call_into_process(struct mt_call *call, uint64_t image,
+                                          struct mt_error *(*call_recorder)(const struct mt_loading *loading,
+                                                                            uint32_t level)) {
+    MT_AUTO_FREE char *recorder = NULL;
+    struct mt_tracee *tracee = NULL;
+    struct mt_error *error = recorder_file(call, &recorder);
+    if (!error)
+        error = mt_session_tracee(call->session, &tracee);
+    if (error)
+        return error;
+    struct mt_loading loading = {.tracee = tracee, .recorder = recorder, .image = image, .watch = &call->watch};
+    struct timespec begin, end;
+    clock_gettime(CLOCK_MONOTONIC, &begin);
+    error = call_recorder(&loading, call->options.level);
+    mt_tracee_destroy(tracee);
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    mt_session_note_lent(call->session,
+                         (double)(end.tv_sec - begin.tv_sec) + (double)(end.tv_nsec - begin.tv_nsec) * 1e-9);
+    return error;
+}
+
+static struct mt_error *attach(struct mt_call *call, uint64_t address) {
+    struct mt_image *image;
+    struct mt_error *error = call_into_process(call, address, mt_loading_attach);
+    if (!error)
+        error = mt_request_image(call, &image);
+    if (error)
+        return error;
+    emit_action(call, "attach", image->header.level);
+    mt_emit_line(&call->emitter, "recording, level %s; what was allocated before is not known",
+                 mt_level_name(image->header.level));
+    mt_emit_unsigned(&call->emitter, "generation", image->header.generation);
+    return NULL;
+}
+
+static struct mt_error *detach(const struct mt_loading *loading, uint32_t level) {
+    return mt_loading_detach(loading);
+}
+
+static struct mt_error *start_in_process(struct mt_call *call) {
+    struct mt_image *image;
+    struct mt_error *error = find_image(call, &image);
+    if (error)
+        return error;
+    if (image && !is_unhooked(&image->header))
+        return request_start(call, image);
+    return attach(call, image ? image->address : 0);
+}
+
 static struct mt_error *run_record(struct mt_call *call) {
     struct mt_host_description description;
     struct mt_error *error = mt_request_describe(call, "recorded", &description);
@@ -204,6 +284,16 @@ static struct mt_error *stop_in_process(struct mt_call *call) {
         return error;
     const struct mt_image_header *header = &image->header;
     uint32_t level = header->level, generation = header->generation;
+    if (header->minor > 0 && header->hooked == MT_HOOKED_SLOTS) {
+        error = call_into_process(call, image->address, detach);
+        if (error)
+            return error;
+        emit_action(call, "detach", level);
+        mt_emit_line(&call->emitter, "recording has ended, and the recorder is out of the process's way; what was "
+                                     "recorded stays readable");
+        mt_emit_unsigned(&call->emitter, "generation", generation);
+        return NULL;
+    }
     enum mt_request asked = mt_image_pending(image);
     if (asked == MT_REQUEST_START) {
         error = mt_request_write(call, image, MT_REQUEST_NONE, 0);
@@ -245,11 +335,14 @@ static struct mt_error *run_record_stop(struct mt_call *call) {
 
 const struct mt_command mt_record_command = {
     .name = "record",
-    .summary = "Begin recording: at the next `run`, or now in a process that carries the recorder.",
+    .summary = "Begin recording: at the next `run`, or now in a process that runs already.",
     .options = MT_OPTION_LEVEL | MT_OPTION_JSON,
     .details =
         "Before `run`, the recorder is put into LD_PRELOAD of the program that the debugger starts. In a process that "
-        "already carries it, recording begins at the next allocation of any thread.",
+        "was started with it, recording begins at the next allocation of any thread. Into another process it is "
+        "loaded: "
+        "one thread of it is made to call the loader, at a moment at which it holds no lock that matters. What was "
+        "allocated before that is not known; its frees are counted and left out.",
     .run = run_record,
 };
 

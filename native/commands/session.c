@@ -1,11 +1,13 @@
-#define _GNU_SOURCE /* sigabbrev_np */
+#define _GNU_SOURCE /* sigabbrev_np, dladdr */
 #include "commands/session.h"
 
+#include <dlfcn.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "attach/tracee.h"
 #include "base/cleanup.h"
 #include "commands/reached.h"
 #include "commands/words.h"
@@ -39,6 +41,7 @@ struct mt_session {
     struct mt_python *python;
     struct mt_census *census;
     struct mt_graph *graph;
+    double lent_seconds; /* how long a command has had the process in its hands otherwise than by `target` */
     bool keeps_stopped;  /* the process may not run between commands */
     uint64_t generation; /* of the debugger, when the target was opened */
     int32_t kind;
@@ -144,6 +147,19 @@ struct mt_error *mt_session_describe(struct mt_session *session, struct mt_host_
 
 const char *mt_session_library_directory(const struct mt_session *session) {
     return session->library_directory ? session->library_directory : ".";
+}
+
+struct mt_error *mt_session_tracee(struct mt_session *session, struct mt_tracee **ret) {
+    if (session->source == SOURCE_STOPPED)
+        return mt_error_create(MT_ERROR_UNSUPPORTED, "a process that `memtrace run` started has its recorder already");
+    close_target(session);
+    mt_handles_reset(&session->handles);
+    return session->source == SOURCE_DEBUGGER ? mt_tracee_open_host(&session->host, ret)
+                                              : mt_tracee_open_process(session->pid, ret);
+}
+
+void mt_session_note_lent(struct mt_session *session, double seconds) {
+    session->lent_seconds += seconds;
 }
 
 struct mt_session_environment *mt_session_environment(struct mt_session *session) {
@@ -415,7 +431,7 @@ static void write_answer(const struct mt_call *call, struct mt_strbuf *out) {
     if (!call->emitter.json) {
         mt_strbuf_append_bytes(out, body->data, body->length);
         double seconds = session->source == SOURCE_PID && session->target && !session->keeps_stopped
-                             ? session->target->info.stopped_seconds
+                             ? session->target->info.stopped_seconds + session->lent_seconds
                              : 0;
         if (seconds > 0) {
             mt_strbuf_printf(out, "(stopped pid %d for ", (int)session->pid);
@@ -641,11 +657,22 @@ static bool copy_text(const char *text, char **ret) {
     return !text || *ret;
 }
 
+/* The directory of this library; NULL: not known, or memory is out. */
+static char *own_directory(void) {
+    Dl_info place;
+    char *path = dladdr((void *)mt_session_create, &place) && place.dli_fname ? realpath(place.dli_fname, NULL) : NULL;
+    char *slash = path ? strrchr(path, '/') : NULL;
+    if (slash)
+        *slash = '\0';
+    return path;
+}
+
 static struct mt_session *create(enum source source, const struct mt_host *host) {
     struct mt_session *session = calloc(1, sizeof *session);
     if (!session)
         return NULL;
     session->source = source;
+    session->library_directory = own_directory();
     mt_settings_init(&session->settings);
     if (host)
         session->host = *host;
@@ -654,10 +681,13 @@ static struct mt_session *create(enum source source, const struct mt_host *host)
 
 struct mt_session *mt_session_create(const struct mt_host *host, const char *library_directory) {
     struct mt_session *session = create(SOURCE_DEBUGGER, host);
-    if (session && !copy_text(library_directory, &session->library_directory)) {
+    char *directory;
+    if (!session || !copy_text(library_directory, &directory)) {
         mt_session_destroy(session);
         return NULL;
     }
+    free(session->library_directory);
+    session->library_directory = directory;
     return session;
 }
 

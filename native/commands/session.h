@@ -19,6 +19,13 @@ const struct mt_host *mt_session_debugger(const struct mt_session *session);
 struct mt_error *mt_session_describe(struct mt_session *session, struct mt_host_description *ret);
 /* Where libmemtrace-recorder.so lies. */
 const char *mt_session_library_directory(const struct mt_session *session);
+/* A live process to be run and called into: on the command line stopped by us, in a debugger as the debugger has it.
+ * All that was read from the process so far is dropped. The caller destroys the tracee before anything else is asked.
+ */
+struct mt_tracee;
+struct mt_error *mt_session_tracee(struct mt_session *session, struct mt_tracee **ret);
+/* How long a tracee was stopped, or ran only for us: the answer tells. */
+void mt_session_note_lent(struct mt_session *session, double seconds);
 /* Values of the user's environment that `record` has replaced and `record stop` restores. */
 struct mt_session_environment {
     bool armed;

@@ -121,7 +121,7 @@ struct mt_error *mt_settings_set(struct mt_settings *settings, enum mt_setting s
 }
 
 void mt_settings_complete(const char *before, const char *word, struct mt_strbuf *out) {
-    enum mt_setting setting;
+    enum mt_setting setting = MT_SETTING_LIMIT;
     if (*before == '\0') {
         for (size_t i = 0; i < MT_SETTING_COUNT; i++)
             mt_word_offer(settings_table[i].name, word, out);

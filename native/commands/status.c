@@ -69,8 +69,7 @@ static void judge_image(const struct mt_image *image, struct lacks *lacks) {
     else if (header->python_state == MT_PYTHON_REFUSED)
         add_lack(lacks, "Python stacks", "an unmodified CPython", "%s", header->python_problem);
     if (header->attached != 0)
-        add_lack(lacks, "older memory", "the recorder preloaded from the start (`memtrace run`)",
-                 "it was attached to the running process: what was allocated before is not known");
+        add_lack(lacks, "older memory", "`memtrace run`", "recording began in the middle: it is not known");
     if (header->limit_state == MT_LIMIT_NOT_FOUND)
         add_lack(lacks, "the heap's limit", "MEMTRACE_MAX_HEAP in bytes", "neither cgroup nor RLIMIT_AS has one");
     else if (header->limit_state == MT_LIMIT_BAD)

@@ -11,6 +11,7 @@
 #include "recorder/loader.h"
 #include "recorder/memory.h"
 #include "recorder/pymem.h"
+#include "recorder/python_stops.h"
 #include "recorder/real.h"
 #include "recorder/recorder.h"
 #include "recorder/slots.h"
@@ -128,6 +129,8 @@ uint32_t memtrace_detach(void) {
         return MT_DETACH_BUSY;
     if (memtrace_image.state == MT_RECORDING_ON)
         memtrace_image.state = MT_RECORDING_STOPPED;
+    mt_python_stops_end();
+    (void)mt_python_stops_look(); /* asks CPython at once: no event will come to do it */
     if (memtrace_image.hooked == MT_HOOKED_SLOTS) {
         mt_pymem_unwrap();
         mt_loader_do_locked(unhook, NULL);

@@ -48,7 +48,7 @@ static void *volatile locked_context;
 
 static void nothing(void) {}
 
-static void (*resolve_indirectly(void))(void) {
+__attribute__((used)) static void (*resolve_indirectly(void))(void) {
     void (*task)(void *) = locked_task;
     locked_task = NULL;
     if (task != NULL)

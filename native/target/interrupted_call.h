@@ -2,11 +2,16 @@
 #ifndef MEMTRACE_INTERRUPTED_CALL_H
 #define MEMTRACE_INTERRUPTED_CALL_H
 
+#include <stdint.h>
 #include <sys/types.h>
 
 /* A few system calls (epoll_wait, semop ...) give up with EINTR when a debugger merely stops their thread, although no
  * signal came. For such a thread, stopped by ptrace, this makes the kernel begin the call anew when it goes on (and
  * still report EINTR should a real signal handler run first), so that the program does not notice the stop. */
 void mt_interrupted_call_restart(pid_t tid);
+/* The address of the system call instruction that `next` follows. */
+uint64_t mt_interrupted_call_place(uint64_t next);
+/* Of a thread that stands at the entry of a system call: the kernel will not do it, and report ENOSYS. */
+void mt_interrupted_call_skip(pid_t tid);
 
 #endif

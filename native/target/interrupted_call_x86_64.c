@@ -42,3 +42,15 @@ void mt_interrupted_call_restart(pid_t tid) {
     registers.rax = (unsigned long long)-KERNEL_ERESTARTNOHAND;
     ptrace(PTRACE_SETREGS, tid, NULL, &registers);
 }
+
+uint64_t mt_interrupted_call_place(uint64_t next) {
+    return next - 2;
+}
+
+void mt_interrupted_call_skip(pid_t tid) {
+    struct user_regs_struct registers;
+    if (ptrace(PTRACE_GETREGS, tid, NULL, &registers))
+        return;
+    registers.orig_rax = (unsigned long long)-1;
+    ptrace(PTRACE_SETREGS, tid, NULL, &registers);
+}

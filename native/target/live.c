@@ -89,8 +89,11 @@ static size_t live_write(struct mt_target *target, uint64_t address, const void 
 
 static struct mt_error *live_load_regions(struct mt_target *target) {
     struct live_target *live = live_of(target);
-    struct mt_error *error = mt_proc_regions(target->info.pid, live->reader, &live->mapped);
+    struct mt_regions mapped = MT_REGIONS_INIT;
+    struct mt_error *error = mt_proc_regions(target->info.pid, live->reader, &mapped);
     if (!error) {
+        mt_regions_deinit(&live->mapped);
+        live->mapped = mapped;
         target->regions = live->mapped.data;
         target->region_count = live->mapped.length;
     }

@@ -4,9 +4,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -183,6 +185,14 @@ struct mt_error *mt_proc_check(pid_t pid) {
         return mt_error_create(MT_ERROR_NO_PROCESS,
                                "process %d has ended (a zombie): its memory is gone, ask a core file of it", (int)pid);
     return NULL;
+}
+
+bool mt_proc_shares_file(pid_t pid, const char *path) {
+    char theirs[PATH_MAX];
+    struct stat here, there;
+    int length = snprintf(theirs, sizeof theirs, "/proc/%d/root%s", (int)pid, path);
+    return length < (int)sizeof theirs && !stat(path, &here) && !stat(theirs, &there) && here.st_dev == there.st_dev &&
+           here.st_ino == there.st_ino;
 }
 
 struct mt_error *mt_proc_permission_error(pid_t pid) {

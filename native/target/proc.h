@@ -30,6 +30,8 @@ struct mt_error *mt_proc_regions(pid_t pid, pid_t tid, struct mt_regions *ret);
 /* NULL when a process of the user can be examined at all, else why not: not there, ended, ourselves, a kernel thread,
  * only a thread. */
 struct mt_error *mt_proc_check(pid_t pid);
+/* Whether the process finds the same file by a path as we do: it may have a root or a mount namespace of its own. */
+bool mt_proc_shares_file(pid_t pid, const char *path);
 /* The one line for a refused ptrace or memory read. */
 struct mt_error *mt_proc_permission_error(pid_t pid);
 

@@ -91,9 +91,13 @@ struct mt_error *mt_image_find(struct mt_target *target, struct mt_watch *watch,
             break; /* every mapped library has its name */
     }
     if (found == 0)
-        return mt_error_create(MT_ERROR_NOT_RECORDED,
-                               "nothing was recorded. Use `memtrace record` before `run`, or start the "
-                               "program with `memtrace run`");
+        return mt_error_create(
+            MT_ERROR_NOT_RECORDED,
+            target->info.kind == MT_TARGET_LIVE
+                ? "nothing was recorded. `memtrace record` begins now; `memtrace run` starts a program "
+                  "recorded"
+                : "nothing was recorded. Use `memtrace record` before `run`, or start the "
+                  "program with `memtrace run`");
     *ret_address = found;
     return NULL;
 }

@@ -12,6 +12,7 @@
 
 #include "image_reader.h"
 #include "model.h"
+#include "recorder/python_stops.h"
 #include "recorder/account.h"
 #include "recorder/header.h"
 #include "recorder/marks.h"
@@ -20,6 +21,9 @@
 #include "recorder/stacks.h"
 
 struct mt_image_header memtrace_image = {.python_state = MT_PYTHON_PROVEN};
+
+/* There is no interpreter to be told of a thread. */
+void mt_python_stops_meet_thread(void) {}
 
 /* The stack of the next event is what the trace says. */
 static uint32_t next_stack;

@@ -37,8 +37,10 @@ def assert_only_the_kept_blocks_live(image):
         kept[size] = kept.get(size, 0) + 1
     expected = {1000 + thread: KEPT for thread in range(THREADS)}
     assert {size: count for size, count in kept.items() if size in expected} == expected
-    # What else there is: the C library's buffers and the threads' own stacks, but nothing of the load.
-    assert len(image["blocks"]) - THREADS * KEPT <= THREADS
+    # Nothing of the load. Maps that an allocator makes inside of a call that began before the attach count on their own.
+    maps = {site["site"] for site in image["sites"] if site["allocator"] in (ALLOCATORS["mmap"], ALLOCATORS["mremap"])}
+    others = [block for block in image["blocks"] if block[1] not in expected and block[2] not in maps]
+    assert others == []
     assert image["live_bytes"] == sum(site["bytes"] for site in image["sites"])
     assert image["peak_bytes"] == sum(site["peak_bytes"] for site in image["sites"])
     assert sum(image["dropped"]) == 0

@@ -35,6 +35,7 @@ void builder_init(struct image_builder *builder) {
     memcpy(header->magic, MT_IMAGE_MAGIC, sizeof header->magic);
     header->major = MT_IMAGE_MAJOR;
     header->minor = MT_IMAGE_MINOR;
+    header->hooked = MT_HOOKED_FIRST;
     header->self = BUILDER_IMAGE;
     header->pid = BUILDER_PID;
     header->state = MT_RECORDING_ON;

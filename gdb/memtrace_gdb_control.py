@@ -1,0 +1,85 @@
+"""Writing registers and letting the process run for a moment, in gdb.
+
+gdb's own calls of functions fail on some processors (gdb 13 with AMX), so the library makes its calls by these.
+"""
+
+import contextlib
+
+import gdb
+import memtrace_alarm
+import memtrace_door as door
+import memtrace_gdb_threads as threads
+
+
+class Goal(gdb.Breakpoint):
+    """Stops one thread at an address, silently. Not in the code if that can be helped: should gdb be killed, the others
+    would run into it."""
+
+    def __init__(self, address, thread, kind):
+        super().__init__("*%#x" % address, type=kind, internal=True)
+        self.silent = True
+        self.thread = thread.global_num
+
+
+@contextlib.contextmanager
+def others_off():
+    """The user's breakpoints do not stop what is not the program's own doing."""
+    enabled = [breakpoint for breakpoint in gdb.breakpoints() or () if breakpoint.enabled]
+    for breakpoint in enabled:
+        breakpoint.enabled = False
+    try:
+        yield
+    finally:
+        for breakpoint in enabled:
+            if breakpoint.is_valid():
+                breakpoint.enabled = True
+
+
+class Control:
+    def set_registers(self, tid, registers):
+        with threads.selection_kept():
+            self.switch_to(tid)
+            frame = gdb.newest_frame()
+            frame.select()
+            present = threads.registers_of(frame)
+            for name, value in registers.items():
+                if name in present and present[name] & 0xFFFFFFFFFFFFFFFF != value:
+                    try:
+                        gdb.execute("set var $%s = %#x" % (name, value), to_string=True)
+                    except gdb.error as problem:
+                        raise door.HostError(str(problem)) from None
+
+    def run_to(self, tid, addresses, milliseconds):
+        with threads.selection_kept(), others_off():
+            if tid:
+                self.switch_to(tid)
+            thread = gdb.selected_thread()
+            try:
+                return self._run(thread, addresses, milliseconds, gdb.BP_HARDWARE_BREAKPOINT)
+            except gdb.error:  # no such registers here, or they are all in use
+                return self._run(thread, addresses, milliseconds, gdb.BP_BREAKPOINT)
+
+    def _run(self, thread, addresses, milliseconds, kind):
+        goals = [Goal(address, thread, kind) for address in addresses]
+        pid = gdb.selected_inferior().pid
+        stops = []
+        gdb.events.stop.connect(stops.append)
+        try:
+            with memtrace_alarm.Alarm(pid, milliseconds / 1000.0) as alarm:
+                while True:
+                    del stops[:]
+                    gdb.execute("continue", to_string=True)
+                    if gdb.selected_inferior().pid != pid:
+                        raise door.HostError("the process ended")
+                    reached = gdb.selected_thread()
+                    stop = stops[-1] if stops else None
+                    if isinstance(stop, gdb.BreakpointEvent) and stop.breakpoints[0] in goals:
+                        return threads.kernel_number(reached), goals.index(stop.breakpoints[0])
+                    if isinstance(stop, gdb.SignalEvent) and stop.stop_signal == "SIGSTOP" and alarm.has_rung():
+                        gdb.execute("queue-signal 0", to_string=True)  # it was ours
+                        return 0, None
+                    # A signal of the program's: it gets it.
+        finally:
+            gdb.events.stop.disconnect(stops.append)
+            for goal in goals:
+                goal.delete()
