@@ -10,6 +10,7 @@ class Watches:
     def __init__(self):
         super().__init__()
         self._watches = {}  # address -> lldb's number
+        self._has_warned = False
 
     def watch(self, address, size, on):
         number = self._watches.pop(address, None)
@@ -25,6 +26,25 @@ class Watches:
             raise door.HostError(error.GetCString())
         self._watches[address] = watch.GetID()
         self._ask_lldb("watchpoint command add -F %s %d" % (self.watch_callback, watch.GetID()))
+        self._warn()
+
+    def _warn(self):
+        """lldb leaves the debug registers set in a process that it detaches from, which then dies of SIGTRAP (19)."""
+        if self._has_warned:
+            return
+        self._has_warned = True
+        errors = self._debugger.GetErrorFile()
+        errors.Write(b"memtrace: `memtrace break delete` before `detach`: lldb would leave the watchpoint in the process\n")
+        errors.Flush()
+        for name in ("AddDestroyCallback", "SetDestroyCallback"):  # of `quit` it tells
+            if hasattr(self._debugger, name):
+                getattr(self._debugger, name)(lambda identifier: self._end_watches())
+                break
+
+    def _end_watches(self):
+        for number in self._watches.values():
+            self._target.DeleteWatchpoint(number)
+        self._watches.clear()
 
     def changed(self, frame, address):
         """Whether to stay stopped."""

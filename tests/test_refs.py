@@ -9,7 +9,7 @@ import pytest
 
 from doors import command_line, gdb, lldb
 from interpreters import EVERYWHERE, SYSTEM
-from surroundings import EXAMPLES, bare_environment, gcore, require_program, run, running
+from surroundings import EXAMPLES, TIMEOUT, bare_environment, gcore, require_program, run, running
 
 LEAKY = EXAMPLES / "leaky_extension/leaky.c"
 ORDERS = EXAMPLES / "leaky_extension/orders.py"
@@ -174,6 +174,19 @@ def test_the_end_of_the_object_stops(debugger, interpreter, tmp_path):
     assert sheet["ended"] == last["ended"] == "the last reference is gone: the object ends"
     assert output.count(sheet["ended"]) == 3  # once in text: the process has stopped for it, where it happened
     assert threads["rows"][0]["frames"][0]["function"] == "drop", output
+
+
+@both
+def test_what_is_let_go_of_lives_on(debugger, python, tmp_path):
+    """A watchpoint that stayed in the processor would kill it at the next change."""
+    fifo, program = tmp_path / "fifo", tmp_path / "program.py"
+    os.mkfifo(fifo)
+    program.write_text(PROGRAM)
+    with running([python, program, fifo], bare_environment()) as process:
+        result = DEBUGGERS[debugger]([ATTACH[debugger].format(process.pid), "memtrace break --refs py:watched"])
+        assert "memory breakpoint 1: references to the list at" in result.stdout, result.stderr
+        fifo.write_text("go\n")
+        assert process.wait(TIMEOUT) == 0
 
 
 def refusals(debugger, interpreter, directory, *commands):

@@ -205,11 +205,13 @@ struct mt_error *mt_ref_sheet_emit(struct mt_call *call, struct mt_ref_sheet *sh
     if (sheet->rows.length > 0)
         qsort(sheet->rows.data, sheet->rows.length, sizeof *sheet->rows.data, compare);
     emit_head(emitter, sheet, increments, decrements);
-    if (sheet->lost > 0)
-        mt_call_warn(call,
-                     "of %" PRIu64
-                     " changes the debugger could not tell the calling functions: they are missing from the balance",
-                     sheet->lost);
+    if (sheet->lost > 0) {
+        struct mt_strbuf count = MT_STRBUF_INIT;
+        mt_words_counted(&count, sheet->lost, "change", "changes");
+        mt_call_warn(call, "of %s the debugger could not tell the calling functions: they are missing from the balance",
+                     mt_strbuf_text(&count));
+        mt_strbuf_deinit(&count);
+    }
     struct mt_error *error = emit_entries(emitter, sheet);
     if (error)
         return error;
