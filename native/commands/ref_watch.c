@@ -41,7 +41,7 @@ static struct mt_error *set_watchpoint(struct mt_call *call, uint64_t address, b
 
 static struct mt_error *check_host(struct mt_call *call, struct mt_host_description *ret) {
     const struct mt_host *host = mt_session_debugger(call->session);
-    struct mt_error *error = mt_request_describe(call, "stopped", ret);
+    struct mt_error *error = mt_request_describe(call, "watched", ret);
     if (!error && (!host || !host->watch))
         error = mt_error_create(MT_ERROR_UNSUPPORTED, "only a debugger can watch a process: use gdb or lldb");
     if (!error && ret->kind == MT_HOST_NONE)

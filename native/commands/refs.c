@@ -1,14 +1,17 @@
 #include "commands/command.h"
 
 #include "commands/ref_sheet.h"
+#include "commands/request.h"
 #include "commands/session.h"
 
 static struct mt_error *run(struct mt_call *call) {
     struct mt_ref_sheet *sheet = mt_session_ref_sheet(call->session);
-    if (sheet->object == 0)
-        return mt_error_create(MT_ERROR_NOT_FOUND, "no references were counted: `memtrace break --refs ADDR` first");
     struct mt_host_description description;
-    struct mt_error *error = mt_session_describe(call->session, &description);
+    /* Of a core it is not to be counted either, which is the better thing to say. */
+    struct mt_error *error = sheet->object == 0 ? mt_request_describe(call, "watched", &description)
+                                                : mt_session_describe(call->session, &description);
+    if (!error && sheet->object == 0)
+        error = mt_error_create(MT_ERROR_NOT_FOUND, "no references were counted: `memtrace break --refs ADDR` first");
     if (error)
         return error;
     if (!sheet->end && description.pid != sheet->pid)
