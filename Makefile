@@ -116,7 +116,7 @@ DESTDIR ?=
 # What is installed: FOLDER:FILE. The adapters find each other, and the library, by their places to each other.
 INSTALLED := $(foreach program,memtrace,bin:$(BUILD)/$(program)) \
              $(foreach library,libmemtrace.so libmemtrace-recorder.so,lib/memtrace:$(BUILD)/$(library)) \
-             $(foreach file,$(wildcard gdb/*.py lldb/*.py) native/door/memtrace_door.py,share/memtrace/$(patsubst %/,%,$(dir $(file))):$(file)) \
+             $(foreach file,$(wildcard gdb/*.py lldb/*.py native/door/*.py),share/memtrace/$(patsubst %/,%,$(dir $(file))):$(file)) \
              $(foreach file,README.md LICENSE $(wildcard docs/*.md),share/doc/memtrace:$(file))
 # Ours alone, the inner ones first.
 INSTALLED_FOLDERS := share/memtrace/gdb share/memtrace/lldb share/memtrace/native/door share/memtrace/native \

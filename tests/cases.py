@@ -353,6 +353,7 @@ CASES = [
     Case("lines", "grow", refused=ON_A_CORE),
     Case("lines stop", "", refused=ON_A_CORE),
     Case("mark", "third", refused=ON_A_CORE),
+    Case("core", "/nowhere/core", refused=ON_A_CORE),
     Case("record", "", refused=ON_A_CORE),
     Case("record stop", "", refused=ON_A_CORE),
 ]  # fmt: skip

@@ -1,13 +1,16 @@
-#include "commands/command.h"
+#include "commands/request.h"
 #include "output/text.h"
 #include "target/core_writer.h"
 
 static struct mt_error *run(struct mt_call *call) {
-    struct mt_target *target;
+    struct mt_host_description description;
+    struct mt_target *target = NULL;
     uint64_t bytes;
     if (call->argument[0] == '\0')
         return mt_error_create(MT_ERROR_USAGE, "into which file?");
-    struct mt_error *error = mt_call_target(call, &target);
+    struct mt_error *error = mt_request_describe(call, "written to one", &description);
+    if (!error)
+        error = mt_call_target(call, &target);
     if (!error)
         error = mt_core_write(target, call->argument, &call->watch, &bytes);
     if (error)
