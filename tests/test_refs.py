@@ -161,6 +161,12 @@ def test_on_every_kind_of_count(interpreter, tmp_path):
     check_leak("gdb", interpreter, tmp_path)
 
 
+# lldb finds no function of a root's libc to stop at.
+@pytest.mark.parametrize("interpreter", named("3.9.18-pyenv", "3.13.0-pyenv"), ids=str, indirect=True)
+def test_on_every_kind_of_count_in_lldb(interpreter, tmp_path):
+    check_leak("lldb", interpreter, tmp_path)
+
+
 @both
 @pytest.mark.parametrize("interpreter", named("3.11-system", "3.14-forky"), ids=str, indirect=True)
 def test_the_end_of_the_object_stops(debugger, interpreter, tmp_path):

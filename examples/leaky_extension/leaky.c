@@ -1,4 +1,5 @@
-/* A C extension with one mistake: a function that forgets a Py_DECREF. `break --refs` finds it: README.md beside this file. */
+/* A C extension with one mistake: a function that forgets a Py_DECREF. `break --refs` finds it: README.md beside this
+ * file. */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
