@@ -209,7 +209,7 @@ class Command(gdb.Command):
         try:
             answered, text = session.run(self._line(argument))
         except KeyboardInterrupt:
-            raise gdb.GdbError("%s: interrupted" % PREFIX) from None
+            raise gdb.GdbError("%s: interrupted" % " ".join([PREFIX] + self._words)) from None
         except Exception as problem:
             raise gdb.GdbError(error_text("%s: defect in the gdb adapter: %r" % (PREFIX, problem))) from None
         if answered:

@@ -483,7 +483,8 @@ static bool is_traversed(struct mt_python *python, const struct step *step) {
     if (step->type->kind == MT_KIND_LRU_CACHE && child->kind == MT_KIND_LRU_ELEMENT)
         return false;
     return !(is_field && (child->kind == MT_KIND_STR || child->kind == MT_KIND_BYTES)) && !is_text(step->link, "key") &&
-           !is_text(step->link, "ht_slots") && !is_text(step->link, "tp_subclasses");
+           !is_text(step->link, "ht_slots") && !is_text(step->link, "tp_subclasses") &&
+           !is_text(step->link, "wr_callback"); /* of a threading.local */
 }
 
 static bool take_referent(struct writer *writer, const struct step *step) {
