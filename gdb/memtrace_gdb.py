@@ -14,9 +14,9 @@ _path = os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "native"
 _spec = importlib.util.spec_from_file_location("memtrace_door", _path)
 door = sys.modules["memtrace_door"] = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(door)
-# In this order: later ones import `threads`.
-threads = sys.modules["memtrace_gdb_threads"] = door.load_beside(__file__, "memtrace_gdb_threads")
-sys.modules["memtrace_alarm"] = door.load_beside(door.__file__, "memtrace_alarm")
+# In this order: later ones import the first two.
+threads = door.load_beside(__file__, "memtrace_gdb_threads")
+door.load_beside(door.__file__, "memtrace_alarm")
 control = door.load_beside(__file__, "memtrace_gdb_control")
 settings = door.load_beside(__file__, "memtrace_gdb_settings")
 stops = door.load_beside(__file__, "memtrace_gdb_stops")

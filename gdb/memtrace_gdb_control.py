@@ -49,6 +49,9 @@ class Control:
                     except gdb.error as problem:
                         raise door.HostError(str(problem)) from None
 
+    def resume(self):
+        gdb.execute("continue")
+
     def run_to(self, tid, addresses, milliseconds):
         with threads.selection_kept(), others_off():
             if tid:

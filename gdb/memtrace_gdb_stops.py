@@ -45,9 +45,6 @@ class Stops:
         elif not on and is_there:
             self._breakpoints.pop(symbol).delete()
 
-    def resume(self):
-        gdb.execute("continue")
-
     def create_stop(self, symbol):
         self._breakpoints[symbol] = LibraryBreakpoint(symbol, self._reached)
 

@@ -28,6 +28,12 @@ class Control:
         if not frame.SetPC(registers["rip"]):
             raise door.HostError("can't write rip")
 
+    def resume(self):
+        with self._synchronous():
+            error = self._process.Continue()
+        if error.Fail():
+            raise door.HostError(error.GetCString())
+
     def run_to(self, tid, addresses, milliseconds):
         process = self._process
         selected = process.GetSelectedThread().GetThreadID()

@@ -38,16 +38,6 @@ class Stops:
         created.SetScriptCallbackFunction(self.callback)
         created.AddName(name)
 
-    def resume(self):
-        was_asynchronous = self._debugger.GetAsync()
-        self._debugger.SetAsync(False)
-        try:
-            error = self._process.Continue()
-        finally:
-            self._debugger.SetAsync(was_asynchronous)
-        if error.Fail():
-            raise door.HostError(error.GetCString())
-
     def reached(self, frame, breakpoint):
         """Whether to stay stopped."""
         names = lldb.SBStringList()

@@ -68,7 +68,7 @@ void mt_array_emit(struct mt_call *call, struct mt_python *python, uint64_t addr
     const char *file = find_file(python->view->target, array.data);
     const struct mt_type *base = array.base ? mt_object_type(python, array.base) : NULL;
     append_dtype(python, &array, &dtype);
-    mt_strbuf_printf(&line, "%s ", dtype.data ? dtype.data : "");
+    mt_strbuf_printf(&line, "%s ", mt_strbuf_text(&dtype));
     mt_emit_begin(emitter, "buffer", '{');
     emit_shape(emitter, python, &array, &line);
     mt_strbuf_append(&line, ", data of ");
@@ -80,7 +80,7 @@ void mt_array_emit(struct mt_call *call, struct mt_python *python, uint64_t addr
         mt_strbuf_append(&line, ", its own");
     else if (base)
         mt_strbuf_printf(&line, ", lent by %s at 0x%" PRIx64, base->name, array.base);
-    mt_emit_line(emitter, "%s", line.data ? line.data : "");
+    mt_emit_line(emitter, "%s", mt_strbuf_text(&line));
     mt_emit_address(emitter, "address", array.data);
     mt_emit_unsigned(emitter, "bytes", array.size);
     mt_emit_string(emitter, "dtype", dtype.data);

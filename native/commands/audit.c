@@ -95,7 +95,7 @@ static void emit_sum(struct mt_call *call, const struct row *all) {
     mt_strbuf_append(&line, " with static data of C code, of ");
     mt_text_percent(&line, all->exact + all->in_static + all->guessed, all->objects);
     mt_strbuf_append(&line, " with guesses");
-    mt_emit_line(&call->emitter, "%s", line.data ? line.data : "");
+    mt_emit_line(&call->emitter, "%s", mt_strbuf_text(&line));
     mt_strbuf_deinit(&line);
     mt_emit_unsigned(&call->emitter, "objects", all->objects);
     mt_emit_unsigned(&call->emitter, "exact", all->exact);
@@ -128,7 +128,7 @@ static void emit_rows(struct mt_call *call, const struct row *rows, size_t lengt
     if (shown < length) {
         struct mt_strbuf text = MT_STRBUF_INIT;
         mt_words_counted(&text, length - shown, "other type", "other types");
-        mt_emit_line(emitter, "%s", text.data ? text.data : "");
+        mt_emit_line(emitter, "%s", mt_strbuf_text(&text));
         mt_strbuf_deinit(&text);
         mt_listing_omitted(call, length - shown, 0);
     }

@@ -10,7 +10,7 @@ static void emit_block(struct mt_call *call, uint64_t address, const struct mt_b
     struct mt_strbuf size = MT_STRBUF_INIT;
     mt_text_count(&size, block->size);
     mt_strbuf_append(&size, block->size == 1 ? " byte" : " bytes");
-    const char *bytes = size.data ? size.data : "";
+    const char *bytes = mt_strbuf_text(&size);
     uint64_t offset = address - block->address;
     if (offset == 0)
         mt_emit_line(&call->emitter, "0x%" PRIx64 " is the start of a block of %s", address, bytes);
@@ -65,7 +65,7 @@ static struct mt_error *run(struct mt_call *call) {
         struct mt_strbuf count = MT_STRBUF_INIT;
         mt_text_count(&count, address.live_blocks);
         mt_emit_line(&call->emitter, "row %zu has %s live blocks; this is the largest", address.row,
-                     count.data ? count.data : "");
+                     mt_strbuf_text(&count));
         mt_strbuf_deinit(&count);
     }
     emit_block(call, address.value, &birth.block);

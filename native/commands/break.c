@@ -133,7 +133,7 @@ static void emit_added(struct mt_call *call, const struct mt_image *image, const
         mt_text_size(&line, bytes > 0 ? (uint64_t)bytes : 0);
         mt_strbuf_append(&line, breakpoint->is_over ? ": once it has fallen below)" : ")");
     }
-    mt_emit_line(emitter, "%s", line.data ? line.data : "");
+    mt_emit_line(emitter, "%s", mt_strbuf_text(&line));
     mt_strbuf_deinit(&line);
     mt_emit_string(emitter, "action", "break");
     mt_emit_unsigned(emitter, "number", breakpoint->number);
@@ -268,7 +268,7 @@ static struct mt_error *run_delete(struct mt_call *call) {
         return error;
     struct mt_strbuf line = MT_STRBUF_INIT;
     mt_words_counted(&line, count - breakpoints->list.length, "memory breakpoint", "memory breakpoints");
-    mt_emit_line(&call->emitter, "%s deleted", line.data ? line.data : "");
+    mt_emit_line(&call->emitter, "%s deleted", mt_strbuf_text(&line));
     mt_strbuf_deinit(&line);
     mt_emit_string(&call->emitter, "action", "delete");
     mt_emit_unsigned(&call->emitter, "deleted", count - breakpoints->list.length);

@@ -56,7 +56,7 @@ static void emit_headline(struct mt_call *call, const struct sides *sides, const
         mt_text_change(&line, rows->change.blocks);
         mt_strbuf_append(&line, mt_magnitude(rows->change.blocks) == 1 ? " block" : " blocks");
     }
-    mt_emit_line(&call->emitter, "%s", line.data ? line.data : "");
+    mt_emit_line(&call->emitter, "%s", mt_strbuf_text(&line));
     mt_strbuf_deinit(&line);
 }
 

@@ -39,7 +39,7 @@ struct step {
 };
 
 static const char *text_of(const struct writer *writer) {
-    return writer->text.data ? writer->text.data : "";
+    return mt_strbuf_text(&writer->text);
 }
 
 static void give_up(struct writer *writer) {
@@ -80,7 +80,7 @@ static bool is_text(const struct mt_link *link, const char *text) {
 static void pick(struct writer *writer, const char *variable, const char *before, const char *after, uint64_t object) {
     struct mt_strbuf head = MT_STRBUF_INIT;
     mt_strbuf_printf(&head, "next(%s for %s in %s", variable, variable, before);
-    wrap(writer, head.data ? head.data : "");
+    wrap(writer, mt_strbuf_text(&head));
     writer->nested += before[0] != '\0';
     mt_strbuf_printf(&writer->text, "%s if id(%s) == 0x%" PRIx64 ")", after, variable, object);
     mt_strbuf_deinit(&head);
@@ -151,7 +151,7 @@ static unsigned take_variable(struct writer *writer, const struct mt_link *link,
     unsigned taken = 0;
     if ((!is_cell || (after && is_text(&after->link, "ob_ref"))) &&
         mt_literal_append(writer->python, link->name, &name)) {
-        mt_strbuf_printf(&writer->text, ".f_locals[%s]", name.data ? name.data : "");
+        mt_strbuf_printf(&writer->text, ".f_locals[%s]", mt_strbuf_text(&name));
         taken = is_cell ? 2 : 1;
     }
     mt_strbuf_deinit(&name);
@@ -286,11 +286,11 @@ static bool take_by_position(struct writer *writer, const struct asked *asked, u
         mt_strbuf_printf(&before, "%s.%s(", asked->unbound, method);
     mt_strbuf_printf(&after, "%s", asked->unbound ? ")" : strcmp(method, "keys") == 0 ? "" : ".values()");
     if (dict.values != 0) {
-        pick(writer, "x", before.data ? before.data : "", after.data ? after.data : "", object);
+        pick(writer, "x", mt_strbuf_text(&before), mt_strbuf_text(&after), object);
     } else {
-        wrap(writer, before.data ? before.data : "");
+        wrap(writer, mt_strbuf_text(&before));
         wrap(writer, "list(");
-        mt_strbuf_printf(&writer->text, "%s)[%" PRIu64 "]", after.data ? after.data : "", position.index);
+        mt_strbuf_printf(&writer->text, "%s)[%" PRIu64 "]", mt_strbuf_text(&after), position.index);
     }
     mt_strbuf_deinit(&before);
     mt_strbuf_deinit(&after);
@@ -390,9 +390,9 @@ static bool is_attribute(struct mt_python *python, const struct mt_type *type, c
 static bool take_name(struct writer *writer, const struct mt_type *type, uint64_t name, uint64_t value) {
     struct mt_strbuf text = MT_STRBUF_INIT;
     bool is_plain = mt_identifier_append(writer->python, name, &text) &&
-                    is_attribute(writer->python, type, text.data ? text.data : "", value);
+                    is_attribute(writer->python, type, mt_strbuf_text(&text), value);
     if (is_plain)
-        mt_strbuf_printf(&writer->text, ".%s", text.data ? text.data : "");
+        mt_strbuf_printf(&writer->text, ".%s", mt_strbuf_text(&text));
     mt_strbuf_deinit(&text);
     return is_plain;
 }

@@ -35,7 +35,7 @@ static struct mt_error *run(struct mt_call *call) {
     for (size_t i = 0; (command = mt_command_at(i)) != NULL; i++) {
         struct mt_strbuf left = MT_STRBUF_INIT;
         mt_strbuf_printf(&left, "  %s", command->name);
-        mt_words_wrap(left.data ? left.data : "", SUMMARY_COLUMN + 2, command->summary, 78, &text);
+        mt_words_wrap(mt_strbuf_text(&left), SUMMARY_COLUMN + 2, command->summary, 78, &text);
         mt_strbuf_deinit(&left);
         mt_emit_begin(&call->emitter, NULL, '{');
         mt_emit_string(&call->emitter, "name", command->name);

@@ -40,8 +40,7 @@ void mt_holder_group_name(struct mt_call *call, const struct mt_climber *climber
 /* Appends name and place as one text. */
 static bool text_number(struct mt_string_table *texts, const struct mt_holder_name *name, uint32_t *ret) {
     struct mt_strbuf text = MT_STRBUF_INIT;
-    mt_strbuf_printf(&text, "%s\n%s\n", name->text.data ? name->text.data : "",
-                     name->place.data ? name->place.data : "");
+    mt_strbuf_printf(&text, "%s\n%s\n", mt_strbuf_text(&name->text), mt_strbuf_text(&name->place));
     if (name->has_frame)
         mt_strbuf_append(&text, name->frame.file);
     bool ok = mt_strbuf_ok(&text) && mt_string_table_add(texts, text.data, text.length, ret);

@@ -23,10 +23,6 @@ struct naming {
     struct mt_holder_name *name;
 };
 
-static const char *text_of(const struct mt_strbuf *buffer) {
-    return buffer->data ? buffer->data : "";
-}
-
 static uint64_t address_of(const struct naming *naming, uint32_t object) {
     return naming->climber->graph->census->addresses[object];
 }
@@ -99,10 +95,10 @@ static void append_key(const struct naming *naming, const struct mt_link *link, 
 /* Makes `text` the head. */
 static void put_head(struct naming *naming, const char *text, bool is_word) {
     struct mt_strbuf lead = MT_STRBUF_INIT;
-    mt_strbuf_append(&lead, text_of(&naming->head));
+    mt_strbuf_append(&lead, mt_strbuf_text(&naming->head));
     if (naming->head.length > 0 && naming->lead.length > 0)
         mt_strbuf_append(&lead, " of ");
-    mt_strbuf_append(&lead, text_of(&naming->lead));
+    mt_strbuf_append(&lead, mt_strbuf_text(&naming->lead));
     mt_strbuf_deinit(&naming->lead);
     naming->lead = lead;
     naming->head.length = 0;
@@ -139,10 +135,10 @@ static void append_link(struct naming *naming, const struct mt_link *link) {
         append_part(naming, link, &naming->head);
     } else if (is_part(link)) {
         append_part(naming, link, &text);
-        put_head(naming, text_of(&text), false);
+        put_head(naming, mt_strbuf_text(&text), false);
     } else {
         mt_holder_link(naming->call, naming->python, link, &text);
-        put_head(naming, text_of(&text), is_word(link));
+        put_head(naming, mt_strbuf_text(&text), is_word(link));
     }
     mt_strbuf_deinit(&text);
 }
@@ -441,11 +437,12 @@ void mt_holder_name(const struct mt_call *call, const struct mt_climber *climber
     const struct mt_strbuf *parts[] = {&naming.head, &naming.lead};
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         mt_strbuf_append(&ret->text, parts[i]->length > 0 && ret->text.length > 0 ? " of " : "");
-        mt_strbuf_append(&ret->text, text_of(parts[i]));
+        mt_strbuf_append(&ret->text, mt_strbuf_text(parts[i]));
     }
     if (ret->text.length > 0 && naming.open.length + naming.expression.length > 0)
         mt_strbuf_append(&ret->text, " of ");
-    mt_strbuf_printf(&ret->text, "%s%s%s", text_of(&naming.open), text_of(&naming.expression), text_of(&naming.close));
+    mt_strbuf_printf(&ret->text, "%s%s%s", mt_strbuf_text(&naming.open), mt_strbuf_text(&naming.expression),
+                     mt_strbuf_text(&naming.close));
     mt_strbuf_deinit(&naming.head);
     mt_strbuf_deinit(&naming.lead);
     mt_strbuf_deinit(&naming.open);

@@ -57,7 +57,7 @@ static const char *root_type(enum mt_root_form form) {
 static void emit_link(struct mt_call *call, struct mt_python *python, const struct mt_link *link) {
     struct mt_strbuf text = MT_STRBUF_INIT;
     mt_holder_link(call, python, link, &text);
-    mt_emit_string(&call->emitter, "link", text.data ? text.data : "");
+    mt_emit_string(&call->emitter, "link", mt_strbuf_text(&text));
     mt_strbuf_deinit(&text);
 }
 
@@ -70,7 +70,7 @@ static void emit_variable(struct mt_emitter *emitter, struct mt_python *python, 
     mt_emit_string(emitter, "file", name->frame.file);
     mt_emit_integer(emitter, "line", name->frame.line);
     if (link->form == MT_LINK_NAMED && mt_str_append(python, link->name, SIZE_MAX, &variable))
-        mt_emit_string(emitter, "variable", variable.data ? variable.data : "");
+        mt_emit_string(emitter, "variable", mt_strbuf_text(&variable));
     mt_strbuf_deinit(&variable);
 }
 
@@ -99,7 +99,7 @@ void mt_holder_emit(struct mt_call *call, const struct mt_climber *climber, cons
     emit_link(call, census->python, link);
     mt_emit_string(emitter, "kind", mt_edge_kind_name(holder->kind));
     mt_emit_boolean(emitter, "counted", holder->counted);
-    mt_emit_string(emitter, "name", name->text.data ? name->text.data : "");
+    mt_emit_string(emitter, "name", mt_strbuf_text(&name->text));
     emit_owner(call, climber, chain);
     if (chain->count == 0 || (chain->count == 1 && !chain->root))
         emit_variable(emitter, census->python, link, name);

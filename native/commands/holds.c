@@ -12,13 +12,13 @@ static void emit_headline(struct mt_call *call, struct mt_python *python, const 
     struct mt_strbuf line = MT_STRBUF_INIT, total = MT_STRBUF_INIT;
     mt_object_words(python, asked->address, asked->type, &line);
     mt_object_address_words(asked, &line);
-    mt_emit_line(&call->emitter, "%s", line.data ? line.data : "");
+    mt_emit_line(&call->emitter, "%s", mt_strbuf_text(&line));
     mt_words_counted(&total, references->list.length, "reference", "references");
     mt_strbuf_append(&total, ", to objects of ");
     mt_text_size(&total, references->own_bytes);
     mt_strbuf_append(&total, " of their own");
     if (references->list.length > 0)
-        mt_emit_line(&call->emitter, "%s", total.data ? total.data : "");
+        mt_emit_line(&call->emitter, "%s", mt_strbuf_text(&total));
     else
         mt_emit_line(&call->emitter, "refers to no object");
     mt_strbuf_deinit(&line);

@@ -89,7 +89,7 @@ static struct mt_error *emit(struct mt_call *call, struct mt_python *python, con
     mt_instances_words(instances, &line);
     mt_strbuf_append(&line, ", ");
     mt_text_size(&line, bytes);
-    mt_emit_line(emitter, "%s", line.data ? line.data : "");
+    mt_emit_line(emitter, "%s", mt_strbuf_text(&line));
     mt_strbuf_deinit(&line);
     mt_emit_string(emitter, "type", instances->name);
     mt_emit_unsigned(emitter, "count", instances->count);

@@ -74,7 +74,7 @@ static bool emit_headline(struct mt_call *call, const struct mt_python_stops_vie
     mt_text_escape(&line, place.function.data ? place.function.data : "?");
     mt_strbuf_append(&line, "() of ");
     mt_text_escape(&line, mt_place_tail(place.file.data ? place.file.data : "?", 1));
-    mt_emit_line(&call->emitter, "%s", line.data ? line.data : "");
+    mt_emit_line(&call->emitter, "%s", mt_strbuf_text(&line));
     mt_strbuf_deinit(&line);
     mt_python_place_deinit(&place);
     return true;

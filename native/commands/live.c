@@ -32,7 +32,7 @@ static struct mt_error *run(struct mt_call *call) {
     mt_strbuf_append(&line, " in ");
     mt_text_count(&line, rows->live.blocks);
     mt_strbuf_append(&line, rows->live.blocks == 1 ? " block" : " blocks");
-    mt_emit_line(&call->emitter, "%s", line.data ? line.data : "");
+    mt_emit_line(&call->emitter, "%s", mt_strbuf_text(&line));
     mt_strbuf_deinit(&line);
     mt_emit_unsigned(&call->emitter, "live_bytes", rows->live.bytes);
     mt_emit_unsigned(&call->emitter, "live_blocks", rows->live.blocks);

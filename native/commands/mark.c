@@ -85,7 +85,7 @@ static struct mt_error *run(struct mt_call *call) {
     mt_strbuf_append(&line, " in ");
     mt_text_count(&line, blocks);
     mt_strbuf_append(&line, blocks == 1 ? " block is alive" : " blocks are alive");
-    mt_emit_line(&call->emitter, "%s", line.data ? line.data : "");
+    mt_emit_line(&call->emitter, "%s", mt_strbuf_text(&line));
     mt_strbuf_deinit(&line);
     mt_call_hint(call, "try, later: memtrace diff 1 · memtrace live --since 1");
     return NULL;

@@ -44,13 +44,13 @@ static void emit_headline(const struct answer *answer) {
     struct mt_strbuf line = MT_STRBUF_INIT;
     mt_object_words(answer->census->python, asked->address, asked->type, &line);
     if (mt_object_address_words(asked, &line)) {
-        mt_emit_line(emitter, "%s", line.data ? line.data : "");
+        mt_emit_line(emitter, "%s", mt_strbuf_text(&line));
         line.length = 0;
     } else {
         mt_strbuf_append(&line, ", ");
     }
     append_state(answer, &line);
-    mt_emit_line(emitter, "%s", line.data ? line.data : "");
+    mt_emit_line(emitter, "%s", mt_strbuf_text(&line));
     mt_strbuf_deinit(&line);
 }
 
@@ -148,7 +148,7 @@ static void emit_size(const struct answer *answer) {
     if (size == 0)
         mt_emit_line(&answer->call->emitter, "own size unknown");
     else
-        mt_emit_line(&answer->call->emitter, "%s", line.data ? line.data : "");
+        mt_emit_line(&answer->call->emitter, "%s", mt_strbuf_text(&line));
     mt_strbuf_deinit(&line);
 }
 

@@ -69,7 +69,7 @@ static struct mt_error *no_object(const struct mt_census *census, const struct m
     struct mt_strbuf what = MT_STRBUF_INIT;
     describe_address(census, given->value, &what);
     struct mt_error *error = mt_error_create(MT_ERROR_NOT_FOUND, "0x%" PRIx64 " is in no live object: %s", given->value,
-                                             what.data ? what.data : "");
+                                             mt_strbuf_text(&what));
     mt_strbuf_deinit(&what);
     return error;
 }

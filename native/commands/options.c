@@ -330,7 +330,7 @@ void mt_options_help(unsigned accepted, struct mt_strbuf *out) {
         struct mt_strbuf left = MT_STRBUF_INIT;
         mt_strbuf_printf(&left, "  %s%s%s", options[i].name, options[i].placeholder ? " " : "",
                          options[i].placeholder ? options[i].placeholder : "");
-        mt_words_wrap(left.data ? left.data : "", 18, options[i].help, 78, out);
+        mt_words_wrap(mt_strbuf_text(&left), 18, options[i].help, 78, out);
         mt_strbuf_deinit(&left);
     }
 }

@@ -32,10 +32,6 @@ struct row {
     struct mt_holder_name name;  /* of the root */
 };
 
-static const char *text_of(const struct mt_strbuf *buffer) {
-    return buffer->data ? buffer->data : "";
-}
-
 /* --- roots -------------------------------------------------------------------------------------------------------- */
 
 static const char *form_name(enum mt_path_form form) {
@@ -115,13 +111,13 @@ static void append_piece(struct way *way, const char *piece) {
     struct mt_strbuf escaped = MT_STRBUF_INIT, cut = MT_STRBUF_INIT;
     const size_t indent = strlen(NEXT_LINE);
     mt_text_escape(&escaped, piece);
-    mt_text_cut(&cut, text_of(&escaped), way->width > indent ? way->width - indent : 0);
-    size_t columns = mt_text_columns(text_of(&cut));
+    mt_text_cut(&cut, mt_strbuf_text(&escaped), way->width > indent ? way->width - indent : 0);
+    size_t columns = mt_text_columns(mt_strbuf_text(&cut));
     if (way->width > 0 && way->text.length > 0 && way->column + columns > way->width) {
         mt_strbuf_append(&way->text, "\n" NEXT_LINE);
         way->column = indent;
     }
-    mt_strbuf_append(&way->text, text_of(&cut));
+    mt_strbuf_append(&way->text, mt_strbuf_text(&cut));
     way->column += columns;
     mt_strbuf_deinit(&escaped);
     mt_strbuf_deinit(&cut);
@@ -142,7 +138,7 @@ static size_t append_step(const struct answer *answer, const struct mt_path *pat
     mt_strbuf_append(&piece, " -> ");
     mt_holder_link(answer->call, python, &link, &piece);
     append_object(answer, step->object, &piece);
-    append_piece(way, text_of(&piece));
+    append_piece(way, mt_strbuf_text(&piece));
     mt_strbuf_deinit(&piece);
     return taken;
 }
@@ -152,7 +148,7 @@ static void append_beginning(const struct answer *answer, const struct row *row,
     const struct mt_path_step *first = &row->path.steps.data[0];
     struct mt_strbuf piece = MT_STRBUF_INIT;
     if (row->end->form == MT_PATH_GLOBAL) {
-        mt_strbuf_append(&piece, text_of(&row->name.text));
+        mt_strbuf_append(&piece, mt_strbuf_text(&row->name.text));
     } else {
         if (first->link.form == MT_LINK_NAMED)
             mt_str_append(answer->graph->census->python, first->link.name, SIZE_MAX, &piece);
@@ -160,7 +156,7 @@ static void append_beginning(const struct answer *answer, const struct row *row,
             mt_strbuf_append(&piece, "it ->");
         append_object(answer, first->object, &piece);
     }
-    append_piece(way, text_of(&piece));
+    append_piece(way, mt_strbuf_text(&piece));
     mt_strbuf_deinit(&piece);
 }
 
@@ -177,7 +173,7 @@ static void append_way(const struct answer *answer, const struct row *row, struc
             struct mt_strbuf piece = MT_STRBUF_INIT;
             mt_strbuf_append(&piece, " -> ");
             mt_words_counted(&piece, MOST_SHOWN / 2 + hidden - at, "more", "more");
-            append_piece(way, text_of(&piece));
+            append_piece(way, mt_strbuf_text(&piece));
             mt_strbuf_deinit(&piece);
             at = MOST_SHOWN / 2 + hidden;
         }
@@ -198,7 +194,7 @@ static void emit_way(const struct answer *answer, const struct row *row) {
     struct way way = {.column = strlen(INDENT), .width = emitter->width};
     append_way(answer, row, &way);
     mt_strbuf_append(&emitter->body, INDENT);
-    mt_strbuf_append(&emitter->body, text_of(&way.text));
+    mt_strbuf_append(&emitter->body, mt_strbuf_text(&way.text));
     mt_strbuf_append_char(&emitter->body, '\n');
     mt_strbuf_deinit(&way.text);
 }
@@ -209,12 +205,12 @@ static void emit_text(const struct answer *answer, const struct row *row, size_t
     bool is_global = row->end->form == MT_PATH_GLOBAL, has_expression = row->expression.length > 0;
     mt_strbuf_printf(&line, "%3zu  ", number);
     if (is_global && has_expression) {
-        emit_expression(emitter, text_of(&line), row->expression.data);
+        emit_expression(emitter, mt_strbuf_text(&line), row->expression.data);
     } else {
-        mt_strbuf_append(&line, text_of(&row->name.text));
+        mt_strbuf_append(&line, mt_strbuf_text(&row->name.text));
         if (row->name.place.length > 0)
             mt_strbuf_printf(&line, "  %s", row->name.place.data);
-        mt_emit_line(emitter, "%s", text_of(&line));
+        mt_emit_line(emitter, "%s", mt_strbuf_text(&line));
     }
     if (is_global || row->path.steps.length > 1)
         emit_way(answer, row);
@@ -229,7 +225,7 @@ static void emit_root(const struct answer *answer, const struct row *row) {
     struct mt_emitter *emitter = &answer->call->emitter;
     struct mt_python *python = answer->graph->census->python;
     const struct mt_link *link = &row->path.steps.data[0].link;
-    mt_emit_string(emitter, "root", text_of(&row->name.text));
+    mt_emit_string(emitter, "root", mt_strbuf_text(&row->name.text));
     mt_emit_string(emitter, "kind", form_name(row->end->form));
     if (row->name.has_frame) {
         struct mt_strbuf variable = MT_STRBUF_INIT;
@@ -237,7 +233,7 @@ static void emit_root(const struct answer *answer, const struct row *row) {
         mt_emit_string(emitter, "file", row->name.frame.file);
         mt_emit_integer(emitter, "line", row->name.frame.line);
         if (link->form == MT_LINK_NAMED && mt_str_append(python, link->name, SIZE_MAX, &variable))
-            mt_emit_string(emitter, "variable", text_of(&variable));
+            mt_emit_string(emitter, "variable", mt_strbuf_text(&variable));
         mt_strbuf_deinit(&variable);
     }
     if (row->end->root && row->end->root->thread > 0)
@@ -257,7 +253,7 @@ static void emit_chain(const struct answer *answer, const struct mt_path *path) 
         mt_emit_begin(emitter, NULL, '{');
         mt_emit_address(emitter, "address", census->addresses[step->object]);
         mt_emit_string(emitter, "type", mt_census_type(census, step->object)->name);
-        mt_emit_string(emitter, "link", text_of(&link));
+        mt_emit_string(emitter, "link", mt_strbuf_text(&link));
         mt_emit_end(emitter, '}');
         mt_strbuf_deinit(&link);
     }
@@ -310,7 +306,7 @@ static struct mt_error *emit_rows(struct answer *answer) {
     if (!error && shown < count) {
         struct mt_strbuf rest = MT_STRBUF_INIT;
         mt_words_counted(&rest, count - shown, "other root", "other roots");
-        mt_emit_line(&call->emitter, "     %s", text_of(&rest));
+        mt_emit_line(&call->emitter, "     %s", mt_strbuf_text(&rest));
         mt_strbuf_deinit(&rest);
         mt_listing_omitted(call, count - shown, 0);
     }
@@ -345,7 +341,7 @@ static void emit_headline(const struct answer *answer) {
         }
         mt_strbuf_append(&line, paths->complete ? "" : ", the nearest; more with --all-roots");
     }
-    mt_emit_line(emitter, "%s", text_of(&line));
+    mt_emit_line(emitter, "%s", mt_strbuf_text(&line));
     mt_emit_address(emitter, "object", asked->address);
     mt_emit_string(emitter, "type", asked->type->name);
     mt_emit_boolean(emitter, "complete", paths->complete);

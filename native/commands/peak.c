@@ -37,7 +37,7 @@ static void emit_headline(struct mt_call *call, const struct mt_image *image, co
     struct mt_strbuf alive = MT_STRBUF_INIT;
     mt_strbuf_append(&alive, "Alive now: ");
     mt_text_size(&alive, rows->live.bytes);
-    mt_emit_sentences(&call->emitter, line.data ? line.data : "", alive.data ? alive.data : "");
+    mt_emit_sentences(&call->emitter, mt_strbuf_text(&line), mt_strbuf_text(&alive));
     mt_strbuf_deinit(&line);
     mt_strbuf_deinit(&alive);
 }

@@ -22,7 +22,7 @@ static void emit_window(struct mt_emitter *emitter, const char *label, const str
     struct mt_strbuf line = MT_STRBUF_INIT;
     mt_strbuf_append(&line, label);
     mt_python_window_append(&line, window);
-    mt_emit_line(emitter, "%s", line.data ? line.data : "");
+    mt_emit_line(emitter, "%s", mt_strbuf_text(&line));
     mt_strbuf_deinit(&line);
 }
 
@@ -80,7 +80,7 @@ static struct mt_error *judge(struct mt_call *call, uint32_t slots, bool *ret_st
             struct mt_strbuf what = MT_STRBUF_INIT;
             breakpoint->hits++;
             mt_breakpoint_append(&what, breakpoint);
-            mt_emit_line(&call->emitter, "breakpoint %" PRIu32 ": %s", breakpoint->number, what.data ? what.data : "");
+            mt_emit_line(&call->emitter, "breakpoint %" PRIu32 ": %s", breakpoint->number, mt_strbuf_text(&what));
             mt_strbuf_deinit(&what);
             *ret_stops = true;
         }

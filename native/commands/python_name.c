@@ -215,13 +215,12 @@ static struct mt_error *no_variable(const struct resolution *resolution, const s
     if (outer.found)
         mt_strbuf_printf(&more, "; frame %" PRIu32 " has one: py@%" PRIu32 ":%s", outer.number, outer.number, name);
     else if (names.count > 0)
-        mt_strbuf_printf(&more, ", whose locals are: %s", names.text.data ? names.text.data : "");
+        mt_strbuf_printf(&more, ", whose locals are: %s", mt_strbuf_text(&names.text));
     else
         mt_strbuf_append(&more, ", which has no locals");
     struct mt_error *error = mt_error_create(
         MT_ERROR_NOT_FOUND, "no variable `%s` in %s() %s:%" PRId32 " (thread %" PRIu32 ", frame %" PRIu32 ")%s", name,
-        place.function, mt_place_tail(place.file, 1), place.line, thread->number, frame->wanted,
-        more.data ? more.data : "");
+        place.function, mt_place_tail(place.file, 1), place.line, thread->number, frame->wanted, mt_strbuf_text(&more));
     mt_strbuf_deinit(&names.text);
     mt_strbuf_deinit(&more);
     return error;

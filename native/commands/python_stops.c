@@ -84,14 +84,14 @@ void mt_python_place_emit(struct mt_emitter *emitter, const struct mt_python_pla
     mt_strbuf_printf(&line, ":%" PRIu32 "  ", place->line);
     if (place->source.data)
         mt_text_escape(&line, place->source.data);
-    const char *text = line.data ? line.data : "";
+    const char *text = mt_strbuf_text(&line);
     size_t columns = mt_text_columns(text) + DID_GAP + (did ? mt_text_columns(did) : 0);
     bool has_room = emitter->width == 0 || columns <= emitter->width;
     mt_text_cut(&cut, text, emitter->width);
     if (did && has_room) {
         mt_emit_line(emitter, "%s%*s%s", text, DID_GAP, "", did);
     } else {
-        mt_emit_line(emitter, "%s", cut.data ? cut.data : "");
+        mt_emit_line(emitter, "%s", mt_strbuf_text(&cut));
         if (did)
             mt_emit_line(emitter, "%*s%s", DID_GAP, "", did);
     }

@@ -10,7 +10,7 @@ static void emit_sum(struct mt_call *call, const char *key, const char *label, c
     mt_words_counted(&line, sum->objects, "object", "objects");
     mt_strbuf_append(&line, ", ");
     mt_words_counted(&line, sum->bytes, "byte", "bytes");
-    mt_emit_line(&call->emitter, "%s", line.data ? line.data : "");
+    mt_emit_line(&call->emitter, "%s", mt_strbuf_text(&line));
     mt_strbuf_deinit(&line);
     mt_emit_begin(&call->emitter, key, '{');
     mt_emit_unsigned(&call->emitter, "objects", sum->objects);

@@ -74,6 +74,16 @@ static struct mt_error *get_variable(const struct mt_host *host, const char *nam
     return NULL;
 }
 
+/* The debugger, the recorder's path, and what the next `run` would preload; the caller frees both texts, also after an
+ * error. */
+static struct mt_error *find_preload(struct mt_call *call, const struct mt_host **ret_host, char **ret_path,
+                                     char **ret_preload) {
+    struct mt_error *error = environment_host(call, ret_host);
+    if (!error)
+        error = recorder_path(call, ret_path);
+    return error ? error : get_variable(*ret_host, PRELOAD_VARIABLE, ret_preload);
+}
+
 static void emit_action(struct mt_call *call, const char *action, uint32_t level) {
     mt_emit_string(&call->emitter, "action", action);
     if (mt_level_name(level))
@@ -86,11 +96,7 @@ static struct mt_error *arm(struct mt_call *call) {
     const struct mt_host *host = NULL;
     MT_AUTO_FREE char *path = NULL, *preload = NULL, *level = NULL, *value = NULL;
     struct mt_session_environment *saved = mt_session_environment(call->session);
-    struct mt_error *error = environment_host(call, &host);
-    if (!error)
-        error = recorder_path(call, &path);
-    if (!error)
-        error = get_variable(host, PRELOAD_VARIABLE, &preload);
+    struct mt_error *error = find_preload(call, &host, &path, &preload);
     if (!error)
         error = get_variable(host, LEVEL_VARIABLE, &level);
     if (error)
@@ -119,11 +125,7 @@ static struct mt_error *arm(struct mt_call *call) {
 struct mt_error *mt_record_is_armed(struct mt_call *call, bool *ret) {
     const struct mt_host *host = NULL;
     MT_AUTO_FREE char *path = NULL, *preload = NULL;
-    struct mt_error *error = environment_host(call, &host);
-    if (!error)
-        error = recorder_path(call, &path);
-    if (!error)
-        error = get_variable(host, PRELOAD_VARIABLE, &preload);
+    struct mt_error *error = find_preload(call, &host, &path, &preload);
     if (!error)
         *ret = mt_preload_contains(preload, path);
     return error;
@@ -133,11 +135,7 @@ static struct mt_error *disarm(struct mt_call *call, bool *ret_done) {
     const struct mt_host *host = NULL;
     MT_AUTO_FREE char *path = NULL, *preload = NULL, *rest = NULL;
     struct mt_session_environment *saved = mt_session_environment(call->session);
-    struct mt_error *error = environment_host(call, &host);
-    if (!error)
-        error = recorder_path(call, &path);
-    if (!error)
-        error = get_variable(host, PRELOAD_VARIABLE, &preload);
+    struct mt_error *error = find_preload(call, &host, &path, &preload);
     if (error)
         return error;
     if (!mt_preload_contains(preload, path)) {

@@ -122,7 +122,7 @@ static void emit_subject(struct mt_call *call, const struct mt_target *target, c
     const char *name = info->signal > 0 ? sigabbrev_np(info->signal) : NULL;
     if (name)
         mt_strbuf_printf(&line, ", killed by SIG%s", name);
-    mt_emit_line(&call->emitter, "%s", line.data ? line.data : "");
+    mt_emit_line(&call->emitter, "%s", mt_strbuf_text(&line));
     mt_strbuf_deinit(&line);
 }
 
@@ -234,7 +234,7 @@ static void emit_recording(struct mt_call *call, const struct mt_image *image) {
     mt_strbuf_append(&line, ", ");
     mt_text_count(&line, dropped);
     mt_strbuf_append(&line, " dropped");
-    mt_emit_line(emitter, "%s", line.data ? line.data : "");
+    mt_emit_line(emitter, "%s", mt_strbuf_text(&line));
     mt_strbuf_deinit(&line);
 
     if (header->limit_state == MT_LIMIT_SET) {

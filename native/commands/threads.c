@@ -48,8 +48,8 @@ static bool is_module_furniture(const char *name, const struct mt_type *type) {
 static void emit_cut_line(struct mt_emitter *emitter, const char *text) {
     struct mt_strbuf escaped = MT_STRBUF_INIT, cut = MT_STRBUF_INIT;
     mt_text_escape(&escaped, text);
-    mt_text_cut(&cut, escaped.data ? escaped.data : "", emitter->width);
-    mt_emit_line(emitter, "%s", cut.data ? cut.data : "");
+    mt_text_cut(&cut, mt_strbuf_text(&escaped), emitter->width);
+    mt_emit_line(emitter, "%s", mt_strbuf_text(&cut));
     mt_strbuf_deinit(&escaped);
     mt_strbuf_deinit(&cut);
 }
@@ -61,7 +61,7 @@ static void emit_variable_line(const struct variables *variables, const char *na
     mt_strbuf_printf(&line, "%9zu  %s = %s", mt_listing_number_object(variables->call, value), name, type->name);
     if (repr[0] != '\0')
         mt_strbuf_printf(&line, " %s", repr);
-    emit_cut_line(emitter, line.data ? line.data : "");
+    emit_cut_line(emitter, mt_strbuf_text(&line));
     mt_strbuf_deinit(&line);
 }
 
@@ -90,7 +90,7 @@ static bool emit_variable(void *context, uint64_t name_object, uint64_t value) {
                             &repr);
         if (is_shown)
             (call->emitter.json ? emit_variable_object : emit_variable_line)(variables, name.data, type, value,
-                                                                             repr.data ? repr.data : "");
+                                                                             mt_strbuf_text(&repr));
         variables->shown += is_shown;
         variables->omitted += !is_shown;
     }
@@ -157,7 +157,7 @@ static struct mt_error *emit_thread(struct stack *stack, bool several_interprete
         mt_strbuf_printf(&line, ", interpreter %" PRIu64, thread->interpreter_id);
     if (thread->has_gil)
         mt_strbuf_append(&line, ", has the GIL");
-    mt_emit_line(emitter, "%s", line.data ? line.data : "");
+    mt_emit_line(emitter, "%s", mt_strbuf_text(&line));
     mt_strbuf_deinit(&line);
     mt_emit_begin(emitter, NULL, '{');
     mt_emit_unsigned(emitter, "number", thread->number);
@@ -197,7 +197,7 @@ static void emit_headline(struct mt_call *call, const struct mt_threads *threads
     }
     if (separator[0] == ';')
         mt_strbuf_append(&line, "; none has the GIL");
-    mt_emit_line(&call->emitter, "%s", line.data ? line.data : "");
+    mt_emit_line(&call->emitter, "%s", mt_strbuf_text(&line));
     mt_strbuf_deinit(&line);
 }
 
@@ -228,7 +228,7 @@ static struct mt_error *emit_threads(struct mt_call *call, struct mt_python *pyt
     mt_words_counted(&line, count - first, "thread", "threads");
     mt_strbuf_append(&line, ", ");
     mt_words_counted(&line, frames, "frame", "frames");
-    mt_emit_line(&call->emitter, "%s", line.data ? line.data : "");
+    mt_emit_line(&call->emitter, "%s", mt_strbuf_text(&line));
     mt_strbuf_deinit(&line);
     return error;
 }

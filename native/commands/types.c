@@ -112,7 +112,7 @@ static void emit_headline(struct mt_call *call, const struct histogram *histogra
     mt_strbuf_append(&line, ", ");
     mt_text_size(&line, histogram->total.own_bytes);
     mt_strbuf_append(&line, " of their own (sys.getsizeof)");
-    mt_emit_line(&call->emitter, "%s", line.data ? line.data : "");
+    mt_emit_line(&call->emitter, "%s", mt_strbuf_text(&line));
     mt_strbuf_deinit(&line);
 }
 

@@ -118,8 +118,8 @@ static void emit_headline(const struct answer *answer) {
         mt_words_counted(&line, mt_object_own_size(python, asked->address, asked->type), "byte", "bytes");
     }
     mt_refcount_words(&answer->explanation, &count);
-    mt_emit_line(emitter, "%s", line.data ? line.data : "");
-    mt_emit_line(emitter, "%s", count.data ? count.data : "");
+    mt_emit_line(emitter, "%s", mt_strbuf_text(&line));
+    mt_emit_line(emitter, "%s", mt_strbuf_text(&count));
     mt_strbuf_deinit(&line);
     mt_strbuf_deinit(&count);
     mt_emit_address(emitter, "object", asked->address);
@@ -273,7 +273,7 @@ static void emit_unknown(const struct answer *answer) {
     struct mt_strbuf line = MT_STRBUF_INIT;
     mt_words_counted(&line, unknown, "reference was", "references were");
     mt_emit_line(&answer->call->emitter, "%s not found: C code holds on where nothing can be seen, or forgot to let go",
-                 line.data ? line.data : "");
+                 mt_strbuf_text(&line));
     mt_strbuf_deinit(&line);
 }
 
@@ -320,7 +320,7 @@ static void emit_end_of_variable(const struct answer *answer, const struct mt_ho
                        name.has_frame && name.thread > 0;
     if (is_variable && mt_str_append(answer->graph->census->python, link->name, SIZE_MAX, &variable))
         mt_emit_line(&answer->call->emitter, "it lives until %s() returns or `%s` is bound anew", name.frame.function,
-                     variable.data ? variable.data : "");
+                     mt_strbuf_text(&variable));
     mt_strbuf_deinit(&variable);
     mt_holder_name_deinit(&name);
 }

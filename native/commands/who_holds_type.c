@@ -190,7 +190,7 @@ static void emit_headline(const struct answer *answer) {
     mt_instances_words(&answer->instances, &line);
     mt_strbuf_append(&line, ", ");
     mt_text_size(&line, answer->own_bytes);
-    mt_emit_line(emitter, "%s", line.data ? line.data : "");
+    mt_emit_line(emitter, "%s", mt_strbuf_text(&line));
     mt_strbuf_deinit(&line);
     mt_emit_string(emitter, "type", answer->instances.name);
     mt_emit_unsigned(emitter, "count", answer->instances.count);

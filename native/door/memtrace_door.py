@@ -486,10 +486,10 @@ class Door:
 
 def load_beside(file, name):
     """The module in `name`.py beside `file`, by its path: no folder of ours may be on sys.path, where it would hide a
-    debugger's own module. It finds this one by `import memtrace_door`."""
+    debugger's own module. From then on the others find it by `import`, as they do this one."""
     path = os.path.join(os.path.dirname(os.path.realpath(file)), name + ".py")
     specification = importlib.util.spec_from_file_location(name, path)
-    module = importlib.util.module_from_spec(specification)
+    module = sys.modules[name] = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)
     return module
 

@@ -133,7 +133,7 @@ void mt_emit_line(struct mt_emitter *emitter, const char *format, ...) {
     va_end(arguments);
     if (line.data)
         mt_text_escape(&escaped, line.data);
-    append_wrapped(emitter, escaped.data ? escaped.data : "", CONTINUATION);
+    append_wrapped(emitter, mt_strbuf_text(&escaped), CONTINUATION);
     emitter->body.failed |= line.failed || escaped.failed;
     mt_strbuf_deinit(&line);
     mt_strbuf_deinit(&escaped);
@@ -162,9 +162,9 @@ void mt_emit_place(struct mt_emitter *emitter, const char *label, const struct m
     mt_strbuf_append_char(&line, ' ');
     mt_place_function(&line, frames[0].function, room(emitter, 0) / 2);
     mt_strbuf_append_char(&line, ' ');
-    mt_place_location(&line, frames, count, room(emitter, mt_text_columns(line.data ? line.data : "")));
+    mt_place_location(&line, frames, count, room(emitter, mt_text_columns(mt_strbuf_text(&line))));
     mt_strbuf_append_char(&line, '\n');
-    mt_strbuf_append(&emitter->body, line.data ? line.data : "");
+    mt_strbuf_append(&emitter->body, mt_strbuf_text(&line));
     emitter->body.failed |= line.failed;
     mt_strbuf_deinit(&line);
 }
@@ -328,7 +328,7 @@ static size_t measure_functions(const struct mt_emitter *emitter, size_t column,
             continue;
         struct mt_strbuf name = MT_STRBUF_INIT;
         mt_place_function(&name, cell->frames[0].function, width > 0 ? limit : 0);
-        size_t columns = mt_text_columns(name.data ? name.data : "");
+        size_t columns = mt_text_columns(mt_strbuf_text(&name));
         if (columns > most)
             most = columns;
         mt_strbuf_deinit(&name);
@@ -354,7 +354,7 @@ static void append_stack_cell(struct mt_strbuf *line, const struct mt_cell *cell
     }
     struct mt_strbuf name = MT_STRBUF_INIT;
     mt_place_function(&name, cell->frames[0].function, function_width);
-    append_aligned(line, name.data ? name.data : "", function_width, false);
+    append_aligned(line, mt_strbuf_text(&name), function_width, false);
     pad(line, GAP);
     mt_place_location(line, cell->frames, cell->frame_count,
                       width == 0                         ? 0
@@ -432,7 +432,7 @@ static void append_value(struct mt_strbuf *line, const struct mt_cell *cell, siz
         pad(&text, GAP);
         mt_text_cut(&text, cell->tail, tail - GAP);
     }
-    append_aligned(line, text.data ? text.data : "", width, false);
+    append_aligned(line, mt_strbuf_text(&text), width, false);
     mt_strbuf_deinit(&text);
 }
 
@@ -477,7 +477,7 @@ static void append_cell(struct mt_emitter *emitter, struct mt_strbuf *line, cons
 }
 
 static void append_below(struct mt_emitter *emitter, struct mt_strbuf *line) {
-    append_wrapped(emitter, line->data ? line->data : "", BELOW);
+    append_wrapped(emitter, mt_strbuf_text(line), BELOW);
     line->length = 0;
 }
 

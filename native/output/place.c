@@ -74,7 +74,7 @@ static const char *fitting_tail(const char *escaped, char separator, size_t widt
 void mt_place_function(struct mt_strbuf *out, const char *function, size_t width) {
     struct mt_strbuf escaped = MT_STRBUF_INIT;
     mt_text_escape(&escaped, strcmp(function, "<module>") == 0 ? "module" : function);
-    const char *name = escaped.data ? escaped.data : "";
+    const char *name = mt_strbuf_text(&escaped);
     append_middle_cut(out, width > 0 ? fitting_tail(name, '.', width) : name, width);
     mt_strbuf_deinit(&escaped);
 }
@@ -124,7 +124,7 @@ static bool append_chain(struct mt_strbuf *out, const struct mt_frame *frames, s
     struct mt_strbuf piece = MT_STRBUF_INIT;
     append_file_line(&piece, &frames[0], parts);
     size_t used = columns_of(&piece), shown = 1;
-    append_middle_cut(out, piece.data ? piece.data : "", width);
+    append_middle_cut(out, mt_strbuf_text(&piece), width);
     for (; shown < count; shown++) {
         piece.length = 0;
         append_caller(&piece, frames, shown, parts);
@@ -169,7 +169,7 @@ void mt_place_location(struct mt_strbuf *out, const struct mt_frame *frames, siz
         mt_strbuf_deinit(&best);
         best = longer;
     }
-    mt_strbuf_append(out, best.data ? best.data : "");
+    mt_strbuf_append(out, mt_strbuf_text(&best));
     out->failed |= best.failed;
     mt_strbuf_deinit(&best);
 }
@@ -177,7 +177,7 @@ void mt_place_location(struct mt_strbuf *out, const struct mt_frame *frames, siz
 void mt_place_path(struct mt_strbuf *out, const char *path, size_t width) {
     struct mt_strbuf escaped = MT_STRBUF_INIT;
     mt_text_escape(&escaped, path);
-    const char *whole = escaped.data ? escaped.data : "";
+    const char *whole = mt_strbuf_text(&escaped);
     append_middle_cut(out, width > 0 ? fitting_tail(whole, '/', width) : whole, width);
     mt_strbuf_deinit(&escaped);
 }
