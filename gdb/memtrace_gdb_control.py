@@ -39,11 +39,13 @@ class Control:
     def set_registers(self, tid, registers):
         with threads.selection_kept():
             self.switch_to(tid)
-            frame = gdb.newest_frame()
-            frame.select()
-            present = threads.registers_of(frame)
+            # The library may have written them already, behind gdb's back.
+            gdb.execute("maintenance flush register-cache", to_string=True)
+            present = threads.registers_of(gdb.newest_frame())
             for name, value in registers.items():
                 if name in present and present[name] & 0xFFFFFFFFFFFFFFFF != value:
+                    # What was selected may be an outer frame by now, whose registers lie in memory.
+                    gdb.newest_frame().select()
                     try:
                         gdb.execute("set var $%s = %#x" % (name, value), to_string=True)
                     except gdb.error as problem:
@@ -68,7 +70,7 @@ class Control:
         stops = []
         gdb.events.stop.connect(stops.append)
         try:
-            with memtrace_alarm.Alarm(pid, milliseconds / 1000.0) as alarm:
+            with memtrace_alarm.Alarm(self.door.library.calls, pid, milliseconds) as alarm:
                 while True:
                     del stops[:]
                     gdb.execute("continue", to_string=True)

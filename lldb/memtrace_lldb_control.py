@@ -40,7 +40,7 @@ class Control:
         with self._synchronous(), self._others_off():
             goals = [self._goal(address, tid) for address in addresses]
             try:
-                with memtrace_alarm.Alarm(process.GetProcessID(), milliseconds / 1000.0) as alarm:
+                with memtrace_alarm.Alarm(self.door.library.calls, process.GetProcessID(), milliseconds) as alarm:
                     return self._run(process, goals, alarm)
             finally:
                 for goal in goals:

@@ -160,4 +160,16 @@ MT_EXPORT const char *mt_command_help(size_t index);    /* whole help, lines of 
  * by the session until the next call. */
 MT_EXPORT const char *mt_complete(struct mt_session *session, const char *line);
 
+/* --- alarms --- */
+
+/* For a door whose debugger lets a process run and returns only when that stops: sends it SIGSTOP when so much time is
+ * over. It ends with the debugger, without whom nobody would let the process go on. */
+struct mt_alarm;
+/* NULL: no memory, or no thread can be started. */
+MT_EXPORT struct mt_alarm *mt_alarm_create(int32_t pid, uint32_t milliseconds);
+/* Whether it has sent the signal: true before the process can have been stopped by it. */
+MT_EXPORT int32_t mt_alarm_has_rung(struct mt_alarm *alarm);
+/* From now on it sends nothing. */
+MT_EXPORT void mt_alarm_destroy(struct mt_alarm *alarm);
+
 #endif

@@ -1,27 +1,23 @@
 """Stopping a process after a while, for debuggers that wait for it meanwhile and run nothing else of ours."""
 
-import os
-import signal
-import subprocess
+import memtrace_door as door
 
 
 class Alarm:
-    """A helper process sends it SIGSTOP. Not when the debugger is gone by then: nobody would let the process go on."""
+    """`calls`: the library's. A thread of the library rings, so that it takes no other program, and ends with the
+    debugger, without whom nobody would let the process go on."""
 
-    def __init__(self, pid, seconds):
-        line = "sleep %.3f; kill -0 %d && kill -STOP %d" % (seconds, os.getpid(), pid)
-        null = subprocess.DEVNULL
-        self._helper = subprocess.Popen(
-            ["/bin/sh", "-c", line], stdin=null, stdout=null, stderr=null, start_new_session=True
-        )
+    def __init__(self, calls, pid, milliseconds):
+        self._calls = calls
+        self._alarm = calls.mt_alarm_create(pid, milliseconds)
+        if not self._alarm:
+            raise door.HostError("no thread can be started")
 
     def has_rung(self):
-        return self._helper.poll() == 0
+        return self._calls.mt_alarm_has_rung(self._alarm) != 0
 
     def __enter__(self):
         return self
 
     def __exit__(self, *problem):
-        if self._helper.poll() is None:
-            os.killpg(self._helper.pid, signal.SIGKILL)
-            self._helper.wait()
+        self._calls.mt_alarm_destroy(self._alarm)

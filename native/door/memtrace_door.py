@@ -213,6 +213,9 @@ _SIGNATURES = [
     ("mt_command_summary", _STRING, [ctypes.c_size_t]),
     ("mt_command_help", _STRING, [ctypes.c_size_t]),
     ("mt_complete", _STRING, [_POINTER, _STRING]),
+    ("mt_alarm_create", _POINTER, [_I32, _U32]),
+    ("mt_alarm_has_rung", _I32, [_POINTER]),
+    ("mt_alarm_destroy", None, [_POINTER]),
 ]
 
 
@@ -269,7 +272,7 @@ class Door:
     """One session of the library behind one debugger."""
 
     def __init__(self, library, host):
-        self._library = library
+        self.library = library
         self._calls = library.calls
         self._host = host
         self._problem = None
