@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ptrace.h>
 
 #include "attach/c_library.h"
 #include "attach/tracee.h"
@@ -66,6 +67,10 @@ static struct mt_error *host_set_registers(struct mt_tracee *tracee, uint64_t ti
     uint64_t words[MT_HOST_REGISTERS];
     memcpy(words, registers, sizeof words);
     const struct mt_host *host = host_of(tracee);
+    /* gdb traces by the very thread that we run on, so all can be written at once: killed between two registers it
+     * would leave the thread with half of them. Where that fails, another process traces, and the debugger writes them.
+     */
+    ptrace(PTRACE_SETREGS, (pid_t)tid, NULL, registers);
     return answer_of(host->set_registers(host->context, tid, words), "write registers");
 }
 
@@ -127,6 +132,7 @@ struct mt_error *mt_tracee_open_host(const struct mt_host *host, struct mt_trace
         return &mt_error_no_memory;
     tracee->base.ops = &host_ops;
     tracee->base.pid = description.pid;
+    tracee->base.has_breakpoints = true;
     tracee->host = host;
     struct mt_error *error = mt_target_open_live(description.pid, false, &tracee->base.target);
     if (!error)

@@ -166,7 +166,7 @@ static struct mt_error *make_memory_file(struct mt_remote_calls *calls, const ch
 static struct mt_error *loader_error(struct mt_remote_calls *calls) {
     uint64_t text = 0;
     char message[512] = "";
-    struct mt_error *error = mt_remote_call(calls, "dlerror", calls->library->dlerror, (const uint64_t[3]){0}, &text);
+    struct mt_error *error = mt_remote_call(calls, "dlerror", calls->library->dlerror, (const uint64_t[2]){0}, &text);
     if (error)
         return error;
     for (size_t i = 0; text && i < sizeof message - 1; i++)
@@ -181,7 +181,7 @@ static struct mt_error *load(struct mt_remote_calls *calls, const char *path, ui
     struct mt_error *error = mt_remote_string(calls, path, &text);
     if (!error)
         error = mt_remote_call(calls, "dlopen", calls->library->dlopen,
-                               (const uint64_t[3]){text, RTLD_NOW | RTLD_LOCAL, 0}, &handle);
+                               (const uint64_t[2]){text, RTLD_NOW | RTLD_LOCAL}, &handle);
     if (!error && !handle)
         error = loader_error(calls);
     if (!error)
@@ -205,7 +205,7 @@ static struct mt_error *load_and_find(struct mt_remote_calls *calls, const char 
     if (!error)
         error = mt_remote_string(calls, MT_ATTACH_SYMBOL, &name);
     if (!error)
-        error = mt_remote_call(calls, "dlsym", calls->library->dlsym, (const uint64_t[3]){handle, name, 0}, &function);
+        error = mt_remote_call(calls, "dlsym", calls->library->dlsym, (const uint64_t[2]){handle, name}, &function);
     if (!error && !function)
         error = mt_error_create(MT_ERROR_UNSUPPORTED, "%s is an older recorder, which can't be loaded into a process",
                                 recorder);
@@ -269,7 +269,7 @@ static struct mt_error *call_recorder_once(const struct mt_loading *loading, con
     if (!function)
         error = load_and_find(&calls, loading->recorder, &function);
     if (!error)
-        error = mt_remote_call(&calls, "the recorder", function, (const uint64_t[3]){argument, 0, 0}, &result);
+        error = mt_remote_call(&calls, "the recorder", function, (const uint64_t[2]){argument}, &result);
     struct mt_error *ending = mt_remote_calls_end(&calls);
     if (error)
         mt_error_destroy(ending);

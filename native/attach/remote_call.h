@@ -15,8 +15,10 @@ struct mt_remote_calls {
     const struct mt_c_library *library;
     uint64_t tid;
     struct user_regs_struct original;
-    uint64_t blocked;  /* its signal mask */
-    uint64_t memory;   /* in the process; 0: none */
+    uint64_t blocked; /* its signal mask */
+    uint64_t memory;  /* in the process; 0: none */
+    uint64_t memory_size;
+    bool is_guarded;   /* SIGTRAP has our handler (trap_guard.h) */
     bool is_abandoned; /* a call did not come back in time: nothing may be touched any more */
 };
 
@@ -32,9 +34,9 @@ struct mt_error *mt_remote_calls_end(struct mt_remote_calls *calls);
 
 /* Where a string for a call can lie: a copy of `text`, until the next one. */
 struct mt_error *mt_remote_string(struct mt_remote_calls *calls, const char *text, uint64_t *ret);
-/* Calls a function of the process with at most 3 arguments. `what` is for the error. */
+/* Calls a function of the process with at most 2 arguments. `what` is for the error. */
 struct mt_error *mt_remote_call(struct mt_remote_calls *calls, const char *what, uint64_t function,
-                                const uint64_t arguments[3], uint64_t *ret);
+                                const uint64_t arguments[2], uint64_t *ret);
 /* A system call; *ret as the kernel returns it: a negative number is an error's. */
 struct mt_error *mt_remote_system_call(struct mt_remote_calls *calls, long number, const uint64_t arguments[6],
                                        int64_t *ret);

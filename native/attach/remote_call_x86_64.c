@@ -12,11 +12,15 @@
 #include <ucontext.h>
 
 #include "attach/remote_call.h"
+#include "attach/trap_guard.h"
 #include "base/cleanup.h"
 
 /* How long a call may take: others may hold the loader's lock for long. */
 #define CALL_MILLISECONDS 10000
 #define SYSTEM_CALL_MILLISECONDS 2000
+
+/* Of the instruction. */
+#define SYSTEM_CALL_BYTES 2
 
 /* Below the stack pointer a function may keep things. */
 #define RED_ZONE 128
@@ -39,15 +43,20 @@
 #define XSTATE_TILES ((1u << 17) | (1u << 18))
 #define XSTATE_MAX 8192
 
-/* What the process's memory holds for our calls. */
+/* Of the kernel's struct sigaction. */
+#define KERNEL_ACTION_BYTES 32
+
+/* What the process's memory holds for our calls; the guard against traps lies behind it. */
 struct workspace {
     uint8_t code[256];
     uint64_t function; /* to be called */
     uint64_t result;
-    uint8_t frame[1024]; /* struct ucontext */
+    uint8_t trap_action[KERNEL_ACTION_BYTES]; /* what SIGTRAP does to the process itself */
     char string[MT_REMOTE_STRING_MAX];
     _Alignas(64) uint8_t state[XSTATE_MAX];
     uint8_t stack[256 << 10];
+    /* struct ucontext. Above the stack: a signal may come when the stack pointer is here already. */
+    uint8_t frame[1024];
 };
 
 /* rbx: the workspace, r12: `state`, r13: `frame`. */
@@ -64,8 +73,14 @@ static const uint8_t code[] = {
     0xb8, 0x0f, 0x00, 0x00, 0x00, /* 39 mov $SYS_rt_sigreturn, %eax */
     0x0f, 0x05,                   /* 44 syscall: the end, where we wait for the thread */
     0xeb, 0xf4,                   /* 46 jmp 36: should it have been skipped and we be gone */
+    /* A function that makes the system call rbp; r14: its third argument, for which rdx is not free. */
+    0x48, 0x89, 0xe8, /* 48 mov %rbp, %rax */
+    0x4c, 0x89, 0xf2, /* 51 mov %r14, %rdx */
+    0x0f, 0x05,       /* 54 syscall */
+    0xc3,             /* 56 ret */
 };
 #define CODE_END 44
+#define CODE_SYSTEM_CALL 48
 
 _Static_assert(sizeof code <= sizeof(((struct workspace *)0)->code), "room for the code");
 _Static_assert(offsetof(struct workspace, result) == offsetof(struct workspace, function) + 8, "as the code has it");
@@ -100,7 +115,7 @@ static struct user_regs_struct restarted(const struct user_regs_struct *register
     struct user_regs_struct changed = *registers;
     if (is_interrupted_call(registers)) {
         bool goes_on = has_clock && (int64_t)registers->rax == -ERESTART_RESTARTBLOCK;
-        changed.rip -= 2; /* the length of the instruction */
+        changed.rip -= SYSTEM_CALL_BYTES;
         changed.rax = goes_on ? SYS_restart_syscall : registers->orig_rax;
     }
     changed.orig_rax = (unsigned long long)-1;
@@ -229,9 +244,17 @@ static struct mt_error *send(struct mt_remote_calls *calls, const char *what, co
     return error;
 }
 
-/* The signal frame of a system call lies where the kernel would put one: on the thread's own stack. */
-struct mt_error *mt_remote_system_call(struct mt_remote_calls *calls, long number, const uint64_t arguments[6],
-                                       int64_t *ret) {
+/* Where a system call of the C library has come back from. Not right behind it if somebody's breakpoint is to be there:
+ * should he be killed it stays, and other threads make system calls at that place. */
+static uint64_t library_call_end(const struct mt_remote_calls *calls) {
+    return calls->tracee->has_breakpoints ? calls->library->signal_return
+                                          : calls->library->system_call + SYSTEM_CALL_BYTES;
+}
+
+/* By the C library's code, as long as there is no memory of ours. The signal frame lies where the kernel would put one:
+ * on the thread's own stack. */
+static struct mt_error *system_call_outside(struct mt_remote_calls *calls, long number, const uint64_t arguments[6],
+                                            int64_t *ret) {
     struct user_regs_struct registers = calls->original;
     struct {
         uint64_t return_address;
@@ -248,7 +271,7 @@ struct mt_error *mt_remote_system_call(struct mt_remote_calls *calls, long numbe
     registers.rdi = arguments[0], registers.rsi = arguments[1], registers.rdx = arguments[2];
     registers.r10 = arguments[3], registers.r8 = arguments[4], registers.r9 = arguments[5];
     registers.eflags &= ~0x400ull; /* direction flag: down, as functions expect it */
-    error = send(calls, "a system call", &registers, calls->library->system_call + 2, SYSTEM_CALL_MILLISECONDS, true);
+    error = send(calls, "a system call", &registers, library_call_end(calls), SYSTEM_CALL_MILLISECONDS, true);
     if (!error)
         error = read_registers(calls, &registers);
     if (!error)
@@ -256,9 +279,10 @@ struct mt_error *mt_remote_system_call(struct mt_remote_calls *calls, long numbe
     return error;
 }
 
-struct mt_error *mt_remote_call(struct mt_remote_calls *calls, const char *what, uint64_t function,
-                                const uint64_t arguments[3], uint64_t *ret) {
-    struct user_regs_struct registers = calls->original;
+/* Calls a function from our memory. `registers`: with its arguments; those that the code there uses are set here. */
+static struct mt_error *call_inside(struct mt_remote_calls *calls, const char *what, uint64_t function,
+                                    struct user_regs_struct registers, uint32_t milliseconds, bool alone,
+                                    uint64_t *ret) {
     struct mt_target *target = calls->tracee->target;
     struct mt_error *error = mt_target_write(target, AT(calls, function), &function, sizeof function);
     if (error)
@@ -268,12 +292,34 @@ struct mt_error *mt_remote_call(struct mt_remote_calls *calls, const char *what,
     registers.rbx = AT(calls, function);
     registers.r12 = AT(calls, state);
     registers.r13 = AT(calls, frame);
-    registers.rdi = arguments[0], registers.rsi = arguments[1], registers.rdx = arguments[2];
     registers.rax = 0;
     registers.orig_rax = (unsigned long long)-1;
     registers.eflags &= ~0x400ull;
-    error = send(calls, what, &registers, AT(calls, code) + CODE_END, CALL_MILLISECONDS, calls->tracee->is_stopped_job);
+    error = send(calls, what, &registers, AT(calls, code) + CODE_END, milliseconds, alone);
     return error ? error : mt_target_read_u64(target, AT(calls, result), ret);
+}
+
+struct mt_error *mt_remote_system_call(struct mt_remote_calls *calls, long number, const uint64_t arguments[6],
+                                       int64_t *ret) {
+    struct user_regs_struct registers = calls->original;
+    uint64_t result = 0;
+    if (!calls->memory)
+        return system_call_outside(calls, number, arguments, ret);
+    registers.rbp = (unsigned long long)number;
+    registers.rdi = arguments[0], registers.rsi = arguments[1], registers.r14 = arguments[2];
+    registers.r10 = arguments[3], registers.r8 = arguments[4], registers.r9 = arguments[5];
+    struct mt_error *error = call_inside(calls, "a system call", AT(calls, code) + CODE_SYSTEM_CALL, registers,
+                                         SYSTEM_CALL_MILLISECONDS, true, &result);
+    if (!error)
+        *ret = (int64_t)result;
+    return error;
+}
+
+struct mt_error *mt_remote_call(struct mt_remote_calls *calls, const char *what, uint64_t function,
+                                const uint64_t arguments[2], uint64_t *ret) {
+    struct user_regs_struct registers = calls->original;
+    registers.rdi = arguments[0], registers.rsi = arguments[1];
+    return call_inside(calls, what, function, registers, CALL_MILLISECONDS, calls->tracee->is_stopped_job, ret);
 }
 
 struct mt_error *mt_remote_string(struct mt_remote_calls *calls, const char *text, uint64_t *ret) {
@@ -290,10 +336,10 @@ struct mt_error *mt_remote_string(struct mt_remote_calls *calls, const char *tex
 /* --- beginning and end ---------------------------------------------------------------------------------------------
  */
 
-static struct mt_error *map_workspace(struct mt_remote_calls *calls) {
+static struct mt_error *map_memory(struct mt_remote_calls *calls, size_t size) {
     int64_t mapped;
     const uint64_t arguments[6] = {
-        0, sizeof(struct workspace), PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, (uint64_t)-1, 0};
+        0, size, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, (uint64_t)-1, 0};
     struct mt_error *error = mt_remote_system_call(calls, SYS_mmap, arguments, &mapped);
     if (error)
         return error;
@@ -302,6 +348,7 @@ static struct mt_error *map_workspace(struct mt_remote_calls *calls) {
                                "process %d may not map memory to run code in (a limit, seccomp or SELinux)",
                                (int)calls->tracee->pid);
     calls->memory = (uint64_t)mapped;
+    calls->memory_size = size;
     return NULL;
 }
 
@@ -320,6 +367,36 @@ static struct mt_error *fill_workspace(struct mt_remote_calls *calls) {
     return error ? error : mt_target_write(target, AT(calls, state), state, XSTATE_MAX);
 }
 
+/* Where the debugger may have breakpoints while our calls last: the loader, and the ends of the calls. The last one's
+ * place is not known yet. */
+static struct mt_error *list_guarded(const struct mt_remote_calls *calls, mt_guarded_codes *ret) {
+    struct mt_guarded_code system_call_end = {library_call_end(calls), 1, PROT_READ | PROT_EXEC};
+    struct mt_guarded_code call_end = {0, 1, PROT_READ | PROT_WRITE | PROT_EXEC};
+    struct mt_error *error = mt_guarded_loader(calls->tracee, ret);
+    bool pushed = error || (mt_vector_push(ret, system_call_end) && mt_vector_push(ret, call_end));
+    return pushed ? error : &mt_error_no_memory;
+}
+
+static struct mt_error *act_on_traps(struct mt_remote_calls *calls, uint64_t action, uint64_t ret_before) {
+    int64_t result;
+    const uint64_t arguments[6] = {SIGTRAP, action, ret_before, sizeof(uint64_t)};
+    struct mt_error *error = mt_remote_system_call(calls, SYS_rt_sigaction, arguments, &result);
+    if (!error && result)
+        error = mt_error_system((int)-result, "process %d may not handle traps (seccomp)", (int)calls->tracee->pid);
+    return error;
+}
+
+static struct mt_error *guard(struct mt_remote_calls *calls, mt_guarded_codes *codes) {
+    uint64_t action;
+    codes->data[codes->length - 1].start = AT(calls, code) + CODE_END;
+    struct mt_error *error = mt_trap_guard_write(calls->tracee, codes, calls->memory + sizeof(struct workspace),
+                                                 calls->library->signal_return, &action);
+    if (!error)
+        error = act_on_traps(calls, action, AT(calls, trap_action));
+    calls->is_guarded = !error;
+    return error;
+}
+
 struct mt_error *mt_remote_calls_begin(struct mt_tracee *tracee, const struct mt_c_library *library,
                                        const struct mt_tracee_thread *thread, struct mt_remote_calls *ret) {
     struct mt_remote_calls calls = {
@@ -329,9 +406,15 @@ struct mt_error *mt_remote_calls_begin(struct mt_tracee *tracee, const struct mt
         .original = thread->registers,
         .blocked = blocked_signals(tracee->pid, thread->tid),
     };
-    struct mt_error *error = map_workspace(&calls);
+    mt_guarded_codes codes = {0};
+    struct mt_error *error = tracee->has_breakpoints ? list_guarded(&calls, &codes) : NULL;
+    if (!error)
+        error = map_memory(&calls, sizeof(struct workspace) + (codes.length ? mt_trap_guard_size(&codes) : 0));
     if (!error)
         error = fill_workspace(&calls);
+    if (!error && codes.length)
+        error = guard(&calls, &codes);
+    mt_vector_deinit(&codes);
     if (error) {
         mt_error_destroy(mt_remote_calls_end(&calls));
         return error;
@@ -345,9 +428,11 @@ struct mt_error *mt_remote_calls_end(struct mt_remote_calls *calls) {
     int64_t ignored;
     if (calls->is_abandoned)
         return NULL;
-    if (calls->memory)
-        error = mt_remote_system_call(
-            calls, SYS_munmap, (const uint64_t[6]){calls->memory, sizeof(struct workspace), 0, 0, 0, 0}, &ignored);
+    if (calls->is_guarded)
+        error = act_on_traps(calls, AT(calls, trap_action), 0);
+    if (calls->memory && !error)
+        error =
+            system_call_outside(calls, SYS_munmap, (const uint64_t[6]){calls->memory, calls->memory_size}, &ignored);
     calls->memory = 0;
     if (calls->is_abandoned)
         return error;

@@ -46,6 +46,7 @@ struct mt_tracee {
     pid_t pid;
     struct mt_target *target; /* its memory and files; owned */
     bool is_stopped_job;      /* only the thread that is used may run */
+    bool has_breakpoints;     /* somebody's, in its code, for as long as it runs */
 };
 
 /* Stops the process by ptrace; `destroy` lets it go as mt_process_stop_release() does. From one thread only. */
