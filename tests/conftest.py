@@ -3,6 +3,7 @@
 import pytest
 
 import roots
+import rounds
 from debuggers import Debugger, compared
 from interpreters import INTERPRETERS, Interpreter
 from surroundings import BUILD, COMMAND, LIBRARY, RECORDER
@@ -72,3 +73,11 @@ def pytest_terminal_summary(terminalreporter):
     for debugger, versions in compared.items():
         lists = ", ".join(f"{kind} {' '.join(sorted(found))}" for kind, found in versions.items())
         terminalreporter.write_line(f"{debugger:20} {debugger.told_version():36} {lists}")
+    if rounds.played:
+        terminalreporter.section("rounds of recording running processes")
+    for cell, tally in rounds.played.items():
+        terminalreporter.write_line(f"{cell:16} {tally}")
+    if rounds.survived:
+        terminalreporter.section("processes that outlived their killed debugger")
+    for cell, count in rounds.survived.items():
+        terminalreporter.write_line(f"{cell:16} {count}")

@@ -3,26 +3,21 @@ had been."""
 
 import os
 import pathlib
-import random
 import signal
 import subprocess
 import time
 
 import pytest
 
-from doors import DOORS, GDB_ADAPTER, LLDB_ADAPTER, Target
+from doors import DOORS, Target
 from interpreters import EVERYWHERE, SYSTEM
-from surroundings import COMMAND, LLDB, PROGRAMS, TIMEOUT, bare_environment, clean_environment, run, running
+from surroundings import COMMAND, PROGRAMS, TIMEOUT, bare_environment, clean_environment, run, running
 
 IDLE = PROGRAMS / "idle.py"
-RESTLESS = PROGRAMS / "restless.py"
 WAYS = ["sleep", "read", "select", "poll", "epoll", "accept", "lock", "calculation"]
 KNOWN_LINE, KNOWN_BYTES = "idle.py", 5_000_000
 
-# A round of every kind of door in CI; the numbers of the issue by hand.
 STRESS = bool(os.environ.get("MEMTRACE_STRESS"))
-ROUNDS = {"memtrace": 200 if STRESS else 4, "gdb": 200 if STRESS else 2, "lldb": 50 if STRESS else 1}
-KILLS = 50 if STRESS else 4
 
 
 def record(pid, *words, timeout=TIMEOUT):
@@ -248,76 +243,3 @@ def test_signals_arrive():
             process.send_signal(signal.SIGUSR1)
             assert process.wait(TIMEOUT) == 7
             recording.wait(TIMEOUT)
-
-
-# --- at random moments ------------------------------------------------------------------------------------------------
-
-
-def commands_of(door, pid, action):
-    if door == "memtrace":
-        return [[COMMAND, "--pid", pid, *words.split()] for words in action]
-    if door == "gdb":
-        command = ["gdb", "-nx", "-batch", "-iex", "set debuginfod enabled off", "-ex", f"source {GDB_ADAPTER}"]
-        return [command + ["-p", pid] + [part for words in action for part in ("-ex", f"memtrace {words}")]]
-    command = [LLDB, "-x", "-X", "-b", "-o", f"command script import {LLDB_ADAPTER}", "-o", f"process attach -p {pid}"]
-    return [command + [part for words in action for part in ("-o", f"memtrace {words}")]]
-
-
-def expected_line(python):
-    return run([python, RESTLESS, "0.1"], bare_environment()).stdout
-
-
-def restless(python, seconds):
-    return subprocess.Popen(
-        [python, RESTLESS, str(seconds)],
-        env=bare_environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-@pytest.mark.parametrize("door", ROUNDS)
-def test_rounds(door):
-    """Four threads that allocate, import, fork and calculate: recorded or refused, never harmed."""
-    expected = expected_line(SYSTEM)
-    chance = random.Random(door)
-    refused = []
-    for number in range(ROUNDS[door]):
-        process = restless(SYSTEM, 1 if door == "memtrace" else 2.5)
-        try:
-            time.sleep(0.2 + 0.3 * chance.random())
-            said = ""
-            for command in commands_of(door, process.pid, ["record", "record stop"]):
-                result = run(command)
-                said += result.stdout + result.stderr
-            output, errors = process.communicate(timeout=TIMEOUT)
-        finally:
-            process.kill()
-        assert (process.returncode, output, errors) == (0, expected, ""), (number, said)
-        if "recording, level" not in said or "recording has ended" not in said:
-            refused.append(said)
-    assert len(refused) <= ROUNDS[door] * 0.02, refused
-
-
-@pytest.mark.parametrize("door", ["memtrace", "gdb"])
-def test_killed_debugger(door):
-    """The target, resumed, ends right, whenever the one that recorded it was killed."""
-    expected = expected_line(SYSTEM)
-    chance = random.Random(door)
-    for number in range(KILLS):
-        process = restless(SYSTEM, 1.2)
-        try:
-            time.sleep(0.25)
-            command = [str(word) for word in commands_of(door, process.pid, ["record"])[0]]
-            null = subprocess.DEVNULL
-            debugger = subprocess.Popen(command, stdin=null, stdout=null, stderr=null, env=clean_environment())
-            time.sleep(chance.random() * (0.12 if door == "memtrace" else 0.9))
-            debugger.kill()
-            debugger.wait(TIMEOUT)
-            process.send_signal(signal.SIGCONT)
-            output, errors = process.communicate(timeout=TIMEOUT)
-        finally:
-            process.kill()
-        assert (process.returncode, output, errors) == (0, expected, ""), number
