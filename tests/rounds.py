@@ -158,7 +158,8 @@ def ask(command, process):
     try:
         result = run(command)
     except subprocess.TimeoutExpired as expired:
-        said = "".join(text if isinstance(text, str) else (text or b"").decode() for text in (expired.stdout, expired.stderr))
+        texts = (expired.stdout or b"", expired.stderr or b"")
+        said = "".join(text if isinstance(text, str) else text.decode("utf-8", "replace") for text in texts)
         raise AssertionError(f"{command[0]} hangs, having said:\n{said}\n{process.state()}") from None
     said = result.stdout + result.stderr
     assert result.returncode >= 0, f"{command} was ended by signal {-result.returncode}:\n{said}\n{process.state()}"
