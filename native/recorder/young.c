@@ -6,8 +6,8 @@
 #include "recorder/sites.h"
 #include "recorder/table.h"
 
-/* CPython 3.9 to 3.11 may collect garbage between the birth of an object's memory and the object: what finalizers make
- * meanwhile is soon decided, and so makes room. */
+/* CPython 3.9 to 3.11 may collect garbage between the birth of an object's memory and the object, and in a finalizer
+ * another thread's turn may come. What is made meanwhile is decided at the next event, and so makes room. */
 #define YOUNG 8
 
 /* The same in all versions with the GIL (Include/object.h, Include/internal/pycore_gc.h). */
@@ -41,13 +41,24 @@ static bool is_object(uint64_t object, uint64_t header) {
     return next == 0 || (next >= LOWEST_ADDRESS && next < ADDRESS_LIMIT);
 }
 
-/* 0: it does not show yet, or there is no such block any more; else what stands where a type would. */
-static uint64_t type_in(struct mt_young *young, uint64_t header) {
-    if (!is_alive(young->address)) {
-        young->address = 0;
-        return 0;
-    }
-    return *word_at(young->address + header + OB_TYPE);
+/* What is to be an object of a type with a header has an empty one before its type is written. */
+static bool is_empty(uint64_t start, uint64_t end) {
+    for (; start < end; start += sizeof(uint64_t))
+        if (*word_at(start) != 0)
+            return false;
+    return true;
+}
+
+enum finding { NOT_YET, IS_OBJECT, IS_ANOTHER };
+
+static enum finding look_at(uint64_t block, const struct mt_stop *stop) {
+    uint64_t header = (uint64_t)stop->limit, object = block + header;
+    if (!is_alive(block))
+        return IS_ANOTHER;
+    uint64_t type = *word_at(object + OB_TYPE);
+    if (type == 0)
+        return is_empty(block, object) ? NOT_YET : IS_ANOTHER;
+    return type == stop->argument && is_object(object, header) ? IS_OBJECT : IS_ANOTHER;
 }
 
 static bool may_become_object(const struct mt_stop_event *event, uint64_t header) {
@@ -56,6 +67,15 @@ static bool may_become_object(const struct mt_stop_event *event, uint64_t header
         return false;
     uint8_t allocator = mt_site_at(event->site)->allocator;
     return allocator == MT_PYOBJECT_MALLOC || allocator == MT_PYOBJECT_CALLOC;
+}
+
+static void keep(struct nursery *nursery, struct mt_young young) {
+    for (unsigned i = 0; i < YOUNG; i++)
+        if (nursery->young[i].address == 0) {
+            nursery->young[i] = young;
+            return;
+        }
+    nursery->young[nursery->next++ % YOUNG] = young;
 }
 
 bool mt_young_look(unsigned slot, const struct mt_stop *stop, uint32_t thread, const struct mt_stop_event *event,
@@ -67,20 +87,20 @@ bool mt_young_look(unsigned slot, const struct mt_stop *stop, uint32_t thread, c
     for (unsigned i = 0; i < YOUNG; i++) {
         struct mt_young *young = &nursery->young[i];
         if (young->address == event->address || young->address == event->old_address)
-            young->address = 0;
+            young->address = 0; /* it ended */
         if (young->address == 0 || young->thread != thread)
             continue;
-        uint64_t type = type_in(young, header);
-        if (type == stop->argument && is_object(young->address + header, header)) {
+        enum finding finding = look_at(young->address, stop);
+        if (finding == IS_OBJECT) {
             *ret = *young;
             return true;
         }
-        if (type != 0)
+        if (finding == IS_ANOTHER)
             young->address = 0;
     }
     if (may_become_object(event, header)) {
         *word_at(event->address + header + OB_TYPE) = 0;
-        nursery->young[nursery->next++ % YOUNG] = (struct mt_young){event->address, event->site, thread};
+        keep(nursery, (struct mt_young){event->address, event->site, thread});
     }
     return false;
 }
