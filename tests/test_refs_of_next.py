@@ -1,0 +1,139 @@
+"""`break --refs-of-next`: the next object of a type is watched from its birth on, in both debuggers; it is the very one
+that the program means, and its count is the program's."""
+
+import json
+
+import pytest
+
+from counting import attached, build_extension, check_balance, named, objects_in
+from doors import command_line
+from surroundings import RECORDER, require_program, running
+
+ROUNDS = 20
+# What comes before `one` looks like it, or makes garbage be collected while it is made.
+PROGRAM = f"""
+import collections, decimal, gc, json, os, signal, sys
+signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # gdb stops at it all the same
+
+class Plain:
+    def __init__(self, value):
+        self.value = value
+
+class Slotted:
+    __slots__ = ("value",)
+    def __init__(self, value):
+        self.value = value
+
+class Table(dict):
+    def __init__(self, value):
+        self[value] = value
+
+class Number(int):
+    pass
+
+class Order(list):
+    pass
+
+class Cyclic:
+    def __init__(self):
+        self.me = self
+    def __del__(self):
+        Control(Control(1))
+
+class Control(Plain):
+    pass
+
+def make(cls):
+    return cls("3")
+
+def use(cls):
+    kept = [(cls, cls), [cls], type("Sub", (cls,), {{}})("3")]
+    Cyclic()
+    one = make(cls)
+    for _ in range(5):
+        kept.append(one)
+    if leaky and cls is Order:
+        for _ in range({ROUNDS}):
+            leaky.count([one], None)
+            leaky.longest([one])
+    two = make(cls)
+    control = Control(1)
+    fact = dict(name=cls.__name__, id=id(one), count=sys.getrefcount(one) - sys.getrefcount(control) + 1)
+    facts.write(json.dumps(fact) + "\\n")
+    facts.flush()
+    os.getppid() if sys.argv[2] == "lldb" else signal.raise_signal(signal.SIGUSR1)
+
+facts = open(sys.argv[3], "w")
+leaky = None
+if len(sys.argv) > 4:
+    import leaky
+decimal.Decimal(1)
+print("ready", flush=True)
+open(sys.argv[1]).readline()
+for cls in Plain, Slotted, Table, Number, decimal.Decimal, collections.deque, Order:
+    gc.set_threshold(1)
+    use(cls)
+"""
+TYPES = ["Plain", "py:Slotted", "Table", "__main__.Number", "decimal.Decimal", "collections.deque", "Order"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def has_headers():
+    require_program("/usr/bin/python3-config")  # of python3-dev
+
+
+def watched(debugger, interpreter, directory, script, *arguments, **environment):
+    facts = directory / "facts"
+    output, errors = attached(
+        debugger, interpreter, directory, PROGRAM, script, debugger, facts, *arguments,
+        **{"LD_PRELOAD": RECORDER, "MEMTRACE_START": 1, **dict(interpreter.variables), **environment},
+    )  # fmt: skip
+    return output, errors, [json.loads(line) for line in facts.read_text().splitlines()]
+
+
+def check_all(debugger, interpreter, directory):
+    build_extension(interpreter, directory)
+    script = ["go"]
+    for word in TYPES:
+        script += [f"memtrace break --refs-of-next {word}", "memtrace break list --json", "continue"]
+        script += ["memtrace refs --json", "memtrace break list --json", "memtrace break delete"]
+    output, errors, facts = watched(debugger, interpreter, directory, script, "leaky")
+    answers = objects_in(output)
+    assert len(answers) == 3 * len(TYPES) and len(facts) == len(TYPES), output + errors
+    flat = output.replace(", made\nin", ", made in")  # the console's width decides
+    for fact, pending, sheet, listed in zip(facts, answers[::3], answers[1::3], answers[2::3]):
+        assert pending["rows"], output + errors
+        (row,) = pending["rows"]
+        assert (row["kind"], row["hits"], row["active"]) == ("refs-of-next", 0, True)
+        assert row["type"].rpartition(".")[2] == fact["name"] and row["what"].endswith("that is made")
+        assert int(sheet["address"], 16) == fact["id"], (fact, output)
+        assert (sheet["refcount"], sheet["ended"]) == (fact["count"], None), (fact, sheet)
+        assert 1 <= sheet["refcount_at_start"] <= 3 and sheet["lost"] == 0, sheet
+        check_balance(sheet)
+        (row,) = listed["rows"]
+        assert (row["kind"], row["hits"], row["address"]) == ("refs", sheet["changes"], sheet["address"])
+        assert row["last"]["text"].startswith(f"watching the {sheet['type']} at {sheet['address']}, made in make ")
+        assert f"watching the {sheet['type']} at {sheet['address']}, made in make " in flat
+    functions = {row["function"]: row for row in sheet["functions"] if row["module"].endswith("/leaky.so")}
+    counted = {name: (row["increments"], row["decrements"]) for name, row in functions.items()}
+    assert counted == {"longest": (ROUNDS, 0), "count": (ROUNDS, ROUNDS)}, output
+
+
+@pytest.mark.parametrize("debugger", ["gdb", "lldb"])
+@pytest.mark.parametrize("interpreter", named("3.11-system"), ids=str, indirect=True)
+def test_the_next_object(debugger, interpreter, tmp_path):
+    check_all(debugger, interpreter, tmp_path)
+
+
+MORE = named("3.9-bullseye", "3.12.1-pyenv", "3.13-trixie", "3.14-forky", "3.15-forky")
+
+
+@pytest.mark.parametrize("interpreter", MORE, ids=str, indirect=True)
+def test_the_next_object_on_every_minor(interpreter, tmp_path):
+    check_all("gdb", interpreter, tmp_path)
+
+
+# lldb finds no function of a root's libc to stop at.
+@pytest.mark.parametrize("interpreter", named("3.9.18-pyenv", "3.13.0-pyenv"), ids=str, indirect=True)
+def test_the_next_object_in_lldb(interpreter, tmp_path):
+    check_all("lldb", interpreter, tmp_path)
