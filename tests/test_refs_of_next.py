@@ -5,14 +5,15 @@ import json
 
 import pytest
 
-from counting import attached, build_extension, check_balance, named, objects_in
-from doors import command_line
-from surroundings import RECORDER, require_program, running
+from counting import BEFORE, STOP, attached, build_extension, check_balance, named, objects_in
+from debuggers import DEBUGGERS
+from doors import gdb, lldb
+from surroundings import RECORDER, require_program
 
 ROUNDS = 20
 # What comes before `one` looks like it, or makes garbage be collected while it is made.
 PROGRAM = f"""
-import collections, decimal, gc, json, os, signal, sys
+import collections, decimal, gc, json, os, queue, signal, sys, threading
 signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # gdb stops at it all the same
 
 class Plain:
@@ -46,12 +47,24 @@ class Control(Plain):
 def make(cls):
     return cls("3")
 
+def work():
+    while True:
+        kept, one = jobs.get()
+        kept.extend([one] * 3)
+        one = None
+        done.put(None)
+
+def stop():
+    os.getppid() if sys.argv[2] == "lldb" else signal.raise_signal(signal.SIGUSR1)
+
 def use(cls):
     kept = [(cls, cls), [cls], type("Sub", (cls,), {{}})("3")]
     Cyclic()
     one = make(cls)
     for _ in range(5):
         kept.append(one)
+    jobs.put((kept, one))  # another thread's references
+    done.get()
     if leaky and cls is Order:
         for _ in range({ROUNDS}):
             leaky.count([one], None)
@@ -61,15 +74,20 @@ def use(cls):
     fact = dict(name=cls.__name__, id=id(one), count=sys.getrefcount(one) - sys.getrefcount(control) + 1)
     facts.write(json.dumps(fact) + "\\n")
     facts.flush()
-    os.getppid() if sys.argv[2] == "lldb" else signal.raise_signal(signal.SIGUSR1)
+    stop()
 
 facts = open(sys.argv[3], "w")
 leaky = None
 if len(sys.argv) > 4:
     import leaky
 decimal.Decimal(1)
-print("ready", flush=True)
-open(sys.argv[1]).readline()
+jobs, done = queue.SimpleQueue(), queue.SimpleQueue()
+threading.Thread(target=work, daemon=True).start()
+if sys.argv[1] == "-":
+    stop()
+else:
+    print("ready", flush=True)
+    open(sys.argv[1]).readline()
 for cls in Plain, Slotted, Table, Number, decimal.Decimal, collections.deque, Order:
     gc.set_threshold(1)
     use(cls)
@@ -91,18 +109,19 @@ def watched(debugger, interpreter, directory, script, *arguments, **environment)
     return output, errors, [json.loads(line) for line in facts.read_text().splitlines()]
 
 
-def check_all(debugger, interpreter, directory):
-    build_extension(interpreter, directory)
-    script = ["go"]
-    for word in TYPES:
-        script += [f"memtrace break --refs-of-next {word}", "memtrace break list --json", "continue"]
-        script += ["memtrace refs --json", "memtrace break list --json", "memtrace break delete"]
-    output, errors, facts = watched(debugger, interpreter, directory, script, "leaky")
+# For each of the types.
+SCRIPT = []
+for word in TYPES:
+    SCRIPT += [f"memtrace break --refs-of-next {word}", "memtrace break list --json", "continue"]
+    SCRIPT += ["memtrace refs --json", "memtrace break list --json", "memtrace break delete"]
+
+
+def check_answers(output, errors, facts):
+    """The last sheet."""
     answers = objects_in(output)
     assert len(answers) == 3 * len(TYPES) and len(facts) == len(TYPES), output + errors
     flat = output.replace(", made\nin", ", made in")  # the console's width decides
     for fact, pending, sheet, listed in zip(facts, answers[::3], answers[1::3], answers[2::3]):
-        assert pending["rows"], output + errors
         (row,) = pending["rows"]
         assert (row["kind"], row["hits"], row["active"]) == ("refs-of-next", 0, True)
         assert row["type"].rpartition(".")[2] == fact["name"] and row["what"].endswith("that is made")
@@ -114,6 +133,13 @@ def check_all(debugger, interpreter, directory):
         assert (row["kind"], row["hits"], row["address"]) == ("refs", sheet["changes"], sheet["address"])
         assert row["last"]["text"].startswith(f"watching the {sheet['type']} at {sheet['address']}, made in make ")
         assert f"watching the {sheet['type']} at {sheet['address']}, made in make " in flat
+    return sheet
+
+
+def check_all(debugger, interpreter, directory):
+    build_extension(interpreter, directory)
+    output, errors, facts = watched(debugger, interpreter, directory, ["go", *SCRIPT], "leaky")
+    sheet = check_answers(output, errors, facts)
     functions = {row["function"]: row for row in sheet["functions"] if row["module"].endswith("/leaky.so")}
     counted = {name: (row["increments"], row["decrements"]) for name, row in functions.items()}
     assert counted == {"longest": (ROUNDS, 0), "count": (ROUNDS, ROUNDS)}, output
@@ -137,3 +163,25 @@ def test_the_next_object_on_every_minor(interpreter, tmp_path):
 @pytest.mark.parametrize("interpreter", named("3.9.18-pyenv", "3.13.0-pyenv"), ids=str, indirect=True)
 def test_the_next_object_in_lldb(interpreter, tmp_path):
     check_all("lldb", interpreter, tmp_path)
+
+
+@pytest.mark.parametrize("debugger", DEBUGGERS, ids=str)
+def test_in_every_debugger(debugger, tmp_path):
+    """The process that it has started goes on by itself from where the object is found."""
+    debugger.require()
+    minor = {None: 11, "trixie": 13, "forky": 14}[debugger.suite]
+    program, facts = tmp_path / "program.py", tmp_path / "facts"
+    program.write_text(PROGRAM)
+    command = [f"/usr/bin/python3.{minor}", program, "-"]
+    if debugger.is_gdb:
+        arguments = ["--args", *command, "gdb", facts]
+        script = ["set startup-with-shell off", STOP["gdb"], "memtrace record", "run", *SCRIPT]  # no root needs a shell
+        result = gdb(script, arguments, root=debugger.inside)
+    else:
+        script = [*BEFORE["lldb"], f"target create {command[0]}"]
+        script += [f"settings set target.run-args {program} - lldb {facts}"]
+        script += ["memtrace record", STOP["lldb"], "run", *SCRIPT]
+        result = lldb(script, root=debugger.inside, program=debugger.program)
+    assert facts.exists(), result.stdout + result.stderr
+    told = [json.loads(line) for line in facts.read_text().splitlines()]
+    check_answers(result.stdout, result.stderr, told)
