@@ -35,6 +35,8 @@ class Number(int):
 class Order(list):
     pass
 
+same = [type("Same", (), {{"__module__": module}}) for module in ("one", "two")]
+
 class Cyclic:
     def __init__(self):
         self.me = self
@@ -132,6 +134,7 @@ def check_answers(output, errors, facts):
         (row,) = listed["rows"]
         assert (row["kind"], row["hits"], row["address"]) == ("refs", sheet["changes"], sheet["address"])
         assert row["last"]["text"].startswith(f"watching the {sheet['type']} at {sheet['address']}, made in make ")
+        assert row["last"]["address"] == sheet["address"]
         assert f"watching the {sheet['type']} at {sheet['address']}, made in make " in flat
     return sheet
 
@@ -185,3 +188,55 @@ def test_in_every_debugger(debugger, tmp_path):
     assert facts.exists(), result.stdout + result.stderr
     told = [json.loads(line) for line in facts.read_text().splitlines()]
     check_answers(result.stdout, result.stderr, told)
+
+
+def refusals(interpreter, directory, *commands, **environment):
+    """In gdb: lldb ends at the first."""
+    output, errors, _ = watched("gdb", interpreter, directory, commands, **environment)
+    return output, [line for line in errors.splitlines() if "memtrace " in line]
+
+
+@pytest.mark.parametrize("interpreter", named("3.11-system"), ids=str, indirect=True)
+def test_what_is_waited_for_and_what_not(interpreter, tmp_path):
+    """A condition that does not hold lets objects pass; what is deleted before it was hit never is."""
+    commands = ["Nobody", "py:facts", "Same", "Plain --temporary", "Plain --alloc 3", "Plain --if 0", "Slotted"]
+    script = ["memtrace refs", *(f"memtrace break --refs-of-next {words}" for words in commands)]
+    script += ["memtrace break --refs py:facts", "go", "continue", "memtrace refs", "memtrace break list --json"]
+    script += ["memtrace break delete 1", "memtrace break --refs-of-next Slotted", "memtrace break delete 2", "continue"]
+    output, errors = refusals(interpreter, tmp_path, *script)
+    assert "watching the" not in output
+    (listed,) = objects_in(output)
+    (row,) = listed["rows"]
+    assert (row["kind"], row["condition"], row["hits"], row["type"]) == ("refs-of-next", "0", 0, "Plain")
+    assert row["what"] == "references to the next Plain that is made, if 0"
+    waits = "memtrace break: the next object of a type is waited for already: `memtrace break delete 1` first"
+    expected = [
+        "memtrace refs: no references were counted: `memtrace break --refs ADDR` first",
+        "memtrace break: no class is called `Nobody`: `memtrace types` lists them",
+        None,
+        None,
+        "memtrace break: --refs-of-next is about one object: it goes with --if alone",
+        "memtrace break: one of --heap, --alloc, --new-peak, --free, --type-count, --refs, --refs-of-next, --line and "
+        "--function at a time",
+        waits,
+        waits,
+        "memtrace refs: no Plain was seen to be made yet: continue",
+    ]
+    assert len(errors) == len(expected), errors
+    assert [line for line, wanted in zip(errors, expected) if wanted] == [line for line in expected if line]
+    assert errors[2].endswith("is no type: --refs-of-next takes a type, --refs an object")
+    assert errors[3].startswith("memtrace break: several classes are called `Same`: ")
+
+
+@pytest.mark.parametrize("interpreter", named("3.11-system"), ids=str, indirect=True)
+def test_no_objects_are_recorded(interpreter, tmp_path):
+    _, errors = refusals(interpreter, tmp_path, "memtrace break --refs-of-next Plain", MEMTRACE_LEVEL="heap")
+    assert len(errors) == 1 and errors[0].startswith("memtrace break: no objects are recorded, only what malloc"), errors
+
+
+@pytest.mark.parametrize("interpreter", named("3.11-system"), ids=str, indirect=True)
+def test_without_a_hardware_watchpoint_it_stops_and_says_so(interpreter, tmp_path):
+    script = ["set can-use-hw-watchpoints 0", "memtrace break --refs-of-next Plain", "go", "continue", "bt 1"]
+    output, _ = refusals(interpreter, tmp_path, *script, "memtrace break list --json")
+    assert "memtrace break: the debugger gives no hardware watchpoint here" in output
+    assert "memtrace_stop_hook" in output and objects_in(output)[0]["rows"] == []

@@ -304,11 +304,11 @@ const struct mt_command mt_break_command = {
         "--type-count counts by the references to the class, and then the instances themselves: it stops at the first "
         "allocation or free after the one that made them N.\n"
         "--refs-of-next sees the next object of the very type, not of a subclass, whose memory CPython's object "
-        "allocator "
-        "hands out (recording at level objects). An object that CPython takes from its own free lists (floats, small "
-        "tuples, lists, dicts and others, more of them in later versions; hardly ever one of a subclass) is not seen, "
-        "nor one that ends before its thread's next event: the next is. It is watched from that event on, mostly "
-        "within its __init__; the count that it has then is the first of the sheet. The process goes on by itself.",
+        "allocator hands out (recording at level objects). An object that CPython takes from a free list of its own "
+        "(floats, small tuples, lists, dicts and others; hardly ever one of a subclass) is not seen, nor one that "
+        "ends before its thread's next event: the next is. It is watched from that event on, mostly within its "
+        "__init__, and the count that it has then begins the sheet. The process goes on by itself. While it waits, "
+        "each event costs it about 0.2 microseconds more.",
     .run = run_break,
 };
 

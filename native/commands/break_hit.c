@@ -200,10 +200,10 @@ struct mt_error *mt_break_condition_holds(struct mt_call *call, const struct mt_
 
 /* The next object of a type was made: it is watched from now on, and the process goes on. */
 static struct mt_error *judge_next(struct mt_call *call, struct mt_breakpoint *breakpoint, const struct hit *hit) {
-    struct hit made = {.event = hit->event, .tid = hit->tid};
+    struct hit made = {
+        .event = {.site = hit->event.object_site, .address = hit->event.object, .live_bytes = hit->event.live_bytes},
+        .tid = hit->tid};
     bool is_wanted, is_watched = false;
-    made.event.site = hit->event.object_site;
-    made.event.address = hit->event.object;
     struct mt_error *error = mt_break_condition_holds(call, breakpoint, &is_wanted);
     if (!error && !is_wanted)
         return mt_breakpoints_write(call, breakpoint);
@@ -239,7 +239,7 @@ static struct mt_error *judge(struct mt_call *call, struct mt_breakpoint *breakp
     }
     *ret_stays |= stops;
     *ret_done = !error && ((stops && breakpoint->temporary) || breakpoint->kind == MT_BREAK_FREE ||
-                (breakpoint->kind == MT_BREAK_TYPE_COUNT && enough));
+                           (breakpoint->kind == MT_BREAK_TYPE_COUNT && enough));
     return error;
 }
 

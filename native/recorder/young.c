@@ -106,5 +106,6 @@ bool mt_young_look(unsigned slot, const struct mt_stop *stop, uint32_t thread, c
 }
 
 void mt_young_forget(unsigned slot) {
-    memset(&nurseries[slot], 0, sizeof nurseries[slot]);
+    if (nurseries[slot].type != 0)
+        memset(&nurseries[slot], 0, sizeof nurseries[slot]);
 }
