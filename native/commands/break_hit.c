@@ -203,7 +203,7 @@ static struct mt_error *judge_next(struct mt_call *call, struct mt_breakpoint *b
     struct hit made = {
         .event = {.site = hit->event.object_site, .address = hit->event.object, .live_bytes = hit->event.live_bytes},
         .tid = hit->tid};
-    bool is_wanted, is_watched = false;
+    bool is_wanted = false, is_watched = false;
     struct mt_error *error = mt_break_condition_holds(call, breakpoint, &is_wanted);
     if (!error && !is_wanted)
         return mt_breakpoints_write(call, breakpoint);

@@ -1,5 +1,5 @@
-/* What waits for new objects of a type, as a debugger would, from inside: it writes the slot, and has a breakpoint of its
- * own on the hook. For new_objects.py. */
+/* What waits for new objects of a type, as a debugger would, from inside: it writes the slot, and has a breakpoint of
+ * its own on the hook. For new_objects.py. */
 #include <dlfcn.h>
 #include <signal.h>
 #include <stdlib.h>
