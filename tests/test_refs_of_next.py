@@ -168,11 +168,13 @@ def test_the_next_object_in_lldb(interpreter, tmp_path):
     check_all("lldb", interpreter, tmp_path)
 
 
-@pytest.mark.parametrize("debugger", DEBUGGERS, ids=str)
-def test_in_every_debugger(debugger, tmp_path):
+PYTHONS = {None: [11], "trixie": [13], "forky": [14, 15]}
+
+
+@pytest.mark.parametrize("debugger, minor", [(one, m) for one in DEBUGGERS for m in PYTHONS[one.suite]], ids=str)
+def test_in_every_debugger(debugger, minor, tmp_path):
     """The process that it has started goes on by itself from where the object is found."""
     debugger.require()
-    minor = {None: 11, "trixie": 13, "forky": 14}[debugger.suite]
     program, facts = tmp_path / "program.py", tmp_path / "facts"
     program.write_text(PROGRAM)
     command = [f"/usr/bin/python3.{minor}", program, "-"]
