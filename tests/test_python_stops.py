@@ -76,6 +76,32 @@ def test_lldb_steps_alike(interpreter):
     check_work("lldb", interpreter)
 
 
+@pytest.mark.parametrize("interpreter", EXAMINED, ids=str)
+def test_lines_that_are_under_way(interpreter):
+    """CPython prepares frames and code for events in the midst of a line, or before the first event: it is in no number."""
+    interpreter.require()
+    before = ["memtrace break --temporary --alloc 200000", "continue"]
+    commands = ["next --json", "next --json", "next --json", "finish --json"]
+    with at_work(interpreter, PROGRAMS / "amid_lines.py") as process:
+        first = json.loads(process.stdout.readline())
+        answers = DOORS["gdb"](Target(pid=process.pid), commands, before=before)
+        before = ["memtrace break --temporary --function fresh", "continue"]
+        again = ask("gdb", process, ["lines fresh", "finish --json", "lines --json"], before)
+    rest, leave, line, end = (answer.json() for answer in answers)
+    size = {count: sys.getsizeof(bytes(count)) for count in (1_000, 3_000, 5_000, 7_000)}
+    assert rest["from"]["line"] == first["deepest"] + 1
+    assert (rest["from"]["kept"], rest["from"]["peak"]) == (size[3_000], size[3_000])
+    assert leave["at"] == dict(leave["at"], function="middle", line=first["middle"] + 2)
+    assert (leave["after"]["kept"], leave["after"]["peak"]) == (size[7_000], size[7_000])
+    assert (line["from"]["kept"], line["from"]["peak"]) == (size[5_000], size[5_000])
+    assert (end["reason"], end["from"]["line"]) == ("return", first["middle"] + 3)
+    rows = {row["line"] - first["fresh"]: row for row in again["lines --json"].json()["rows"]}
+    numbers = [[rows[number][key] for key in ("allocated", "freed", "kept", "peak")] for number in (4, 5)]
+    if interpreter.minor >= 11:  # before, CPython itself keeps the frame of a code object's first call
+        assert numbers[0] == numbers[1], numbers
+    assert sum(row["kept"] for row in rows.values()) == again["finish --json"].json()["from"]["kept"]
+
+
 PLAIN = EXAMINED[:2]  # one that is traced, one that is monitored
 
 

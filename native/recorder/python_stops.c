@@ -11,8 +11,10 @@
 #include "recorder/window.h"
 
 #define MONITORING_VERSION 0x030c0000
-#define WORDS_OF_CODE 22 /* at least as long is a PyCodeObject of 3.11 */
-#define GC_HEAD 16       /* bytes before an object that the collector watches, up to 3.13 */
+/* At least as long is a PyCodeObject of 3.11, of later ones; what CPython gives it for our sake is in these words. */
+#define WORDS_OF_CODE 22
+#define WORDS_OF_MONITORED_CODE 25
+#define GC_HEAD 16 /* bytes before an object that the collector watches, up to 3.13 */
 
 struct mt_python_stops mt_python_stops;
 
@@ -61,6 +63,7 @@ static const char *install(void) {
     const char *problem = uses_monitoring() ? mt_monitoring_install() : mt_tracing_install();
     if (problem == NULL) {
         mt_python_stops.means = uses_monitoring() ? MT_PYTHON_MEANS_MONITORING : MT_PYTHON_MEANS_TRACING;
+        mt_window_suspects = uses_monitoring() ? NULL : mt_tracing_suspects;
         mt_window_counts = true;
     }
     return problem;
@@ -183,7 +186,7 @@ static void leave(struct mt_self *self) {
 /* CPython calls it in the main thread, between two instructions of Python code. */
 static int at_safe_point(void *unused) {
     struct mt_self *self = mt_self();
-    if (self == NULL || self->hidden)
+    if (self == NULL || self->hidden || (!is_asked() && !has_new_threads))
         return 0;
     enter(self);
     obey_all(self);
@@ -228,22 +231,29 @@ void mt_python_stops_end(void) {
 /* --- events ---------------------------------------------------------------------------------------------------------
  */
 
-/* Whether one of an object's first words is this address. */
-static bool refers_to(uint64_t object, uint64_t address) {
-    for (unsigned i = 0; object != 0 && i < WORDS_OF_CODE; i++)
-        if (mt_peek64(object, i * 8) == address)
+/* Whether one of a code object's first words is this address. */
+static bool refers_to(uint64_t code, uint64_t address) {
+    unsigned words = uses_monitoring() ? WORDS_OF_MONITORED_CODE : WORDS_OF_CODE;
+    for (unsigned i = 0; code != 0 && i < words; i++)
+        if (mt_peek64(code, i * 8) == address)
             return true;
     return false;
 }
 
-bool mt_python_event_begin(struct mt_self *self, uint64_t made, uint64_t code) {
+static void disown(struct mt_self *self, struct mt_birth *births, unsigned count, const struct mt_python_made *made) {
+    for (unsigned i = 0; i < count; i++) {
+        uint64_t birth = births[i].address;
+        bool is_object = made->object != 0 && (birth == made->object || birth == made->object - GC_HEAD);
+        if (birth != 0 && (is_object || refers_to(made->code, birth) || refers_to(made->another, birth)))
+            mt_window_disown(self, &births[i]);
+    }
+}
+
+bool mt_python_event_begin(struct mt_self *self, struct mt_python_made made) {
     if (self == NULL || self->hidden)
         return false;
-    for (unsigned i = 0; i < 2 && made != 0; i++) {
-        uint64_t birth = self->births[i];
-        if (birth != 0 && (birth == made || birth == made - GC_HEAD || refers_to(code, birth)))
-            mt_window_disown(self, i);
-    }
+    disown(self, self->births, MT_BIRTHS, &made);
+    disown(self, self->suspects, MT_SUSPECTS, &made);
     enter(self);
     return true;
 }

@@ -212,6 +212,8 @@ void mt_steps_pause(struct mt_self *self) {
 }
 
 void mt_steps_resume(struct mt_self *self) {
+    /* What dies while the thread works for us is in the books, and is no fall from a height in any window. */
+    mt_window_take_highest(self);
     const struct track *track = find_track(self, false);
     if (track != NULL && track->innermost != NULL)
         mt_window_resume(&track->innermost->window, self);
