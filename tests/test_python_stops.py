@@ -7,7 +7,7 @@ import pytest
 
 from doors import DOORS, Target, gdb
 from interpreters import EXAMINED, SYSTEM, version_of
-from surroundings import EXAMPLES, PROGRAMS, RECORDER, bare_environment, recorded_environment, running
+from surroundings import EXAMPLES, PROGRAMS, RECORDER, bare_environment, recorded_environment, running, wait_until_asleep
 
 PROGRAM = PROGRAMS / "lines_of_work.py"
 TRACED = (9, 10, 11)  # minor versions without sys.monitoring
@@ -241,6 +241,19 @@ def test_example_a_from_its_start(door):
     assert len(kept) == 3
     assert all(100_000_000 <= bytes < 100_002_000 for bytes in kept), kept
     assert sum(kept) == difference["bytes_delta"]
+
+
+@pytest.mark.parametrize("interpreter", EXAMINED, ids=str)
+def test_what_is_waited_for_is_told(interpreter):
+    """Nothing begins before the main thread executes Python again."""
+    interpreter.require()
+    program = "import time\ndef idle():\n    print('ready', flush=True)\n    time.sleep(100)\nidle()"
+    with at_work(interpreter, "-c", program) as process:
+        assert process.stdout.readline() == "ready\n"
+        wait_until_asleep(process)
+        text, row = DOORS["gdb"](Target(pid=process.pid), ["break --function absent", "lines idle --json"])
+    assert "it waits for the main thread, which is in C code that idle() called at" in text.text, text.text
+    assert (row.json()["waits_for"]["function"], row.json()["waits_for"]["line"]) == ("idle", 4)
 
 
 def test_refusals_are_one_line():

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "commands/main_thread.h"
 #include "commands/python_stops.h"
 #include "output/place.h"
 #include "output/text.h"
@@ -142,6 +143,7 @@ static struct mt_error *measure(struct mt_call *call) {
     mt_emit_string(&call->emitter, "action", "measure");
     mt_emit_string(&call->emitter, "name", call->argument);
     mt_emit_line(&call->emitter, "the lines of %s() are measured from its next line on", call->argument);
+    mt_main_thread_tell(call);
     mt_call_hint(call, "try: continue, and at a later stop: memtrace lines");
     return NULL;
 }
