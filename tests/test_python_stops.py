@@ -152,6 +152,22 @@ def test_a_return_leads_to_the_caller(interpreter):
 
 
 @pytest.mark.parametrize("interpreter", PLAIN, ids=str)
+def test_a_step_from_a_return_is_about_the_caller(interpreter):
+    """Of the frame that returns there is nothing more to come; another call's may be at its address."""
+    interpreter.require()
+    before = ["memtrace break --temporary --function fill", "continue"]
+    with at_work(interpreter) as process:
+        first = min(map(int, json.loads(process.stdout.readline())["kept"]))
+        one = ask("gdb", process, ["finish", "next --json"], before)
+        two = ask("gdb", process, ["finish", "finish --json"], before)
+    line = one["next --json"].json()
+    assert (line["at"]["function"], line["at"]["line"]) == ("work", first + 2)
+    assert (line["from"]["function"], line["from"]["kept"], line["after"]["kept"]) == ("fill", 0, 0)
+    end = two["finish --json"].json()
+    assert (end["reason"], end["from"]["function"], end["from"]["line"]) == ("return", "work", first + 1)
+
+
+@pytest.mark.parametrize("interpreter", PLAIN, ids=str)
 def test_breakpoints_are_of_the_one_list(interpreter):
     interpreter.require()
     file = PROGRAM.name

@@ -23,6 +23,7 @@ static int (*add_pending_call)(int (*function)(void *), void *argument);
 
 static uint32_t obeyed_measurement;
 static struct mt_python_stop obeyed_stops[MT_PYTHON_STOPS];
+static uint64_t leaving;     /* the frame of whose end an event tells at this moment; 0: none */
 static bool has_new_threads; /* that the trace function is not set in yet */
 static bool silenced;        /* in the child of a fork until all is taken away: nothing stops there */
 
@@ -119,7 +120,7 @@ static const char *obey_step(struct mt_self *self) {
     void *state = mt_capi.PyInterpreterState_ThreadHead(mt_capi.PyInterpreterState_Main());
     mt_python_stops.step = MT_PYTHON_STEP_NONE;
     if (wanted == 0)
-        return mt_steps_begin(self, self, kind, mt_python_innermost(self));
+        return mt_steps_begin(self, self, kind, mt_python_innermost(self), leaving != 0);
     while (state != NULL && mt_python_thread_id((uint64_t)state) != pthread)
         state = mt_capi.PyThreadState_Next(state);
     struct mt_self *thread = thread_of(pthread);
@@ -128,7 +129,7 @@ static const char *obey_step(struct mt_self *self) {
         frame = mt_python_caller(frame);
     if (frame == 0)
         return "the function returned before the interpreter came to a safe point";
-    return mt_steps_begin(self, thread, kind, frame);
+    return mt_steps_begin(self, thread, kind, frame, frame == leaving);
 }
 
 /* Does what was asked for, in full. The windows are paused. */
@@ -267,7 +268,10 @@ void mt_python_event(struct mt_self *self, enum mt_python_event event, struct mt
     if (mt_steps_event(self, event, watched, line, &stop) && !silenced)
         memtrace_python_stop(&stop);
     uint64_t code = watched->code;
+    bool is_end = event == MT_EVENT_RETURN || event == MT_EVENT_UNWIND;
+    leaving = is_end && is_asked() ? mt_python_innermost(self) : 0;
     obey_all(self);
+    leaving = 0;
     watched = mt_watched_find(code);
     if (event == MT_EVENT_LINE && watched != NULL)
         mt_steps_measure_from_here(self, watched, line);
