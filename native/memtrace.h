@@ -128,6 +128,8 @@ MT_EXPORT const struct mt_answer *mt_session_open_core(const struct mt_host *hos
 /* Of a session on a process: from the next command on it stays stopped until the session is destroyed, so that what was
  * learned of it, and the numbers of rows, go on being right. */
 MT_EXPORT void mt_session_keep_stopped(struct mt_session *session);
+/* Before its first command: it runs where each megabyte is another's, and is to need little memory rather than time. */
+MT_EXPORT void mt_session_save_memory(struct mt_session *session);
 MT_EXPORT void mt_session_destroy(struct mt_session *session);
 
 /* Runs one command line, without the leading word `memtrace`: "peak --by line --json". Never NULL. */

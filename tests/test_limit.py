@@ -140,6 +140,24 @@ def test_the_core_opens_in_debuggers(core):
 # --- started by somebody else -----------------------------------------------------------------------------------------
 
 
+def test_the_report_needs_little_memory(tmp_path):
+    """It may count against the limit of the same cgroup: less than the heap of small blocks that it is about."""
+    command, needed = tmp_path / "memtrace", tmp_path / "needed"
+    command.write_text(
+        f"#!{SYSTEM_PYTHON} -I\nimport resource, subprocess, sys\n"
+        f"status = subprocess.call([{str(COMMAND)!r}, *sys.argv[1:]])\n"
+        f"open({str(needed)!r}, 'w').write(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))\n"
+        "sys.exit(status)\n"
+    )
+    command.chmod(0o755)
+    program = "kept = []\nwhile True: kept.append([str(len(kept))])"
+    environment = preloaded("80M", MEMTRACE_COMMAND=str(command), MEMTRACE_REPORT=str(tmp_path / "report"))
+    result = surroundings.run([SYSTEM_PYTHON, "-c", program], environment)
+    assert result.returncode == PASSED, result.stderr
+    assert "global `kept` of module __main__" in (tmp_path / "report").read_text()
+    assert int(needed.read_text()) * 1024 < 80 * MB
+
+
 def test_the_environment_ends_it_with_a_report(tmp_path):
     environment = preloaded("200M", MEMTRACE_REPORT=str(tmp_path / "report.%p"))
     result = surroundings.run(growing(threads=3), environment)

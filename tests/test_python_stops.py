@@ -7,7 +7,7 @@ import pytest
 
 from doors import DOORS, Target, gdb
 from interpreters import EXAMINED, SYSTEM, version_of
-from surroundings import EXAMPLES, PROGRAMS, RECORDER, bare_environment, recorded_environment, running
+from surroundings import EXAMPLES, PROGRAMS, RECORDER, bare_environment, recorded_environment, running, wait_until_asleep
 
 PROGRAM = PROGRAMS / "lines_of_work.py"
 TRACED = (9, 10, 11)  # minor versions without sys.monitoring
@@ -76,6 +76,32 @@ def test_lldb_steps_alike(interpreter):
     check_work("lldb", interpreter)
 
 
+@pytest.mark.parametrize("interpreter", EXAMINED, ids=str)
+def test_lines_that_are_under_way(interpreter):
+    """CPython prepares frames and code for events in the midst of a line, or before the first event: it is in no number."""
+    interpreter.require()
+    before = ["memtrace break --temporary --alloc 200000", "continue"]
+    commands = ["next --json", "next --json", "next --json", "finish --json"]
+    with at_work(interpreter, PROGRAMS / "amid_lines.py") as process:
+        first = json.loads(process.stdout.readline())
+        answers = DOORS["gdb"](Target(pid=process.pid), commands, before=before)
+        before = ["memtrace break --temporary --function fresh", "continue"]
+        again = ask("gdb", process, ["lines fresh", "finish --json", "lines --json"], before)
+    rest, leave, line, end = (answer.json() for answer in answers)
+    size = {count: sys.getsizeof(bytes(count)) for count in (1_000, 3_000, 5_000, 7_000)}
+    assert rest["from"]["line"] == first["deepest"] + 1
+    assert (rest["from"]["kept"], rest["from"]["peak"]) == (size[3_000], size[3_000])
+    assert leave["at"] == dict(leave["at"], function="middle", line=first["middle"] + 2)
+    assert (leave["after"]["kept"], leave["after"]["peak"]) == (size[7_000], size[7_000])
+    assert (line["from"]["kept"], line["from"]["peak"]) == (size[5_000], size[5_000])
+    assert (end["reason"], end["from"]["line"]) == ("return", first["middle"] + 3)
+    rows = {row["line"] - first["fresh"]: row for row in again["lines --json"].json()["rows"]}
+    numbers = [[rows[number][key] for key in ("allocated", "freed", "kept", "peak")] for number in (4, 5)]
+    if interpreter.minor >= 11:  # before, CPython itself keeps the frame of a code object's first call
+        assert numbers[0] == numbers[1], numbers
+    assert sum(row["kept"] for row in rows.values()) == again["finish --json"].json()["from"]["kept"]
+
+
 PLAIN = EXAMINED[:2]  # one that is traced, one that is monitored
 
 
@@ -123,6 +149,22 @@ def test_a_return_leads_to_the_caller(interpreter):
     assert "return bytearray(size)" in text
     assert "and from its return on: " in text, text
     assert "del first" in text, text
+
+
+@pytest.mark.parametrize("interpreter", PLAIN, ids=str)
+def test_a_step_from_a_return_is_about_the_caller(interpreter):
+    """Of the frame that returns there is nothing more to come; another call's may be at its address."""
+    interpreter.require()
+    before = ["memtrace break --temporary --function fill", "continue"]
+    with at_work(interpreter) as process:
+        first = min(map(int, json.loads(process.stdout.readline())["kept"]))
+        one = ask("gdb", process, ["finish", "next --json"], before)
+        two = ask("gdb", process, ["finish", "finish --json"], before)
+    line = one["next --json"].json()
+    assert (line["at"]["function"], line["at"]["line"]) == ("work", first + 2)
+    assert (line["from"]["function"], line["from"]["kept"], line["after"]["kept"]) == ("fill", 0, 0)
+    end = two["finish --json"].json()
+    assert (end["reason"], end["from"]["function"], end["from"]["line"]) == ("return", "work", first + 1)
 
 
 @pytest.mark.parametrize("interpreter", PLAIN, ids=str)
@@ -215,6 +257,19 @@ def test_example_a_from_its_start(door):
     assert len(kept) == 3
     assert all(100_000_000 <= bytes < 100_002_000 for bytes in kept), kept
     assert sum(kept) == difference["bytes_delta"]
+
+
+@pytest.mark.parametrize("interpreter", EXAMINED, ids=str)
+def test_what_is_waited_for_is_told(interpreter):
+    """Nothing begins before the main thread executes Python again."""
+    interpreter.require()
+    program = "import time\ndef idle():\n    print('ready', flush=True)\n    time.sleep(100)\nidle()"
+    with at_work(interpreter, "-c", program) as process:
+        assert process.stdout.readline() == "ready\n"
+        wait_until_asleep(process)
+        text, row = DOORS["gdb"](Target(pid=process.pid), ["break --function absent", "lines idle --json"])
+    assert "it waits for the main thread, which is in C code that idle() called at" in text.text, text.text
+    assert (row.json()["waits_for"]["function"], row.json()["waits_for"]["line"]) == ("idle", 4)
 
 
 def test_refusals_are_one_line():

@@ -289,6 +289,7 @@ int mt_cli_at_limit(int count, char **arguments) {
         return MT_EXIT_ERROR;
     }
     mt_session_keep_stopped(session);
+    mt_session_save_memory(session); /* it may count against the very limit */
     bool ok = tell(session, &stop, core, file);
     int why = errno;
     mt_session_destroy(session);

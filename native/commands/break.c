@@ -8,6 +8,7 @@
 #include "commands/birth.h"
 #include "commands/break_type.h"
 #include "commands/breakpoints.h"
+#include "commands/main_thread.h"
 #include "commands/object_words.h"
 #include "commands/record.h"
 #include "commands/ref_next.h"
@@ -165,6 +166,8 @@ static struct mt_error *add(struct mt_call *call) {
     if (error)
         return error;
     emit_added(call, image, added);
+    if (image && mt_breakpoint_is_python(added))
+        mt_main_thread_tell(call);
     mt_call_hint(call, added->kind == MT_BREAK_NEXT ? "try: continue, and at a later stop: memtrace refs"
                                                     : "try: continue · memtrace break list · memtrace break delete 1");
     return NULL;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "commands/main_thread.h"
 #include "commands/python_stops.h"
 #include "output/place.h"
 #include "output/text.h"
@@ -142,6 +143,7 @@ static struct mt_error *measure(struct mt_call *call) {
     mt_emit_string(&call->emitter, "action", "measure");
     mt_emit_string(&call->emitter, "name", call->argument);
     mt_emit_line(&call->emitter, "the lines of %s() are measured from its next line on", call->argument);
+    mt_main_thread_tell(call);
     mt_call_hint(call, "try: continue, and at a later stop: memtrace lines");
     return NULL;
 }
@@ -179,7 +181,8 @@ const struct mt_command mt_lines_command = {
         "lines count themselves: so the table sums up to what the function did, and to what `diff` tells of marks at "
         "its begin and end. `peak` is the highest that the memory of the whole process rose above what it was when "
         "the line began. What is freed after the return (the function's variables) belongs to no line, nor does the "
-        "line that executes now.\n"
+        "line that executes now. What CPython allocates for the sake of the measurement is in no number, but before "
+        "3.12 a bound method (72 bytes) for each call of a method of a C type: allocated, freed, and in the peak.\n"
         "This runs code in the process: the recorder sets CPython's own events for the function (sys.monitoring from "
         "3.12 on; before that a trace function, which slows down all Python code), as soon as the main thread comes "
         "to a safe point.",

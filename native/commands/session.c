@@ -43,6 +43,7 @@ struct mt_session {
     struct mt_graph *graph;
     double lent_seconds; /* how long a command has had the process in its hands otherwise than by `target` */
     bool keeps_stopped;  /* the process may not run between commands */
+    bool saves_memory;   /* of ours */
     uint64_t generation; /* of the debugger, when the target was opened */
     int32_t kind;
     int32_t stop_pid;
@@ -276,8 +277,10 @@ struct mt_error *mt_call_recording(struct mt_call *call, struct mt_image **ret) 
 struct mt_error *mt_call_python(struct mt_call *call, struct mt_python **ret) {
     struct mt_target *target;
     struct mt_error *error = mt_call_target(call, &target);
-    if (!error && !call->session->python)
+    if (!error && !call->session->python) {
+        target->saves_memory = call->session->saves_memory;
         error = mt_python_open(target, &call->watch, &call->session->python);
+    }
     if (!error)
         *ret = call->session->python;
     return error;
@@ -693,6 +696,10 @@ struct mt_session *mt_session_create(const struct mt_host *host, const char *lib
 
 void mt_session_keep_stopped(struct mt_session *session) {
     session->keeps_stopped = true;
+}
+
+void mt_session_save_memory(struct mt_session *session) {
+    session->saves_memory = true;
 }
 
 void mt_session_destroy(struct mt_session *session) {

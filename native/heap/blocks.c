@@ -36,6 +36,9 @@ static uint64_t naive_size(struct mt_python *python, uint64_t address, const str
 static uint64_t body_size(struct mt_python *python, uint64_t address, const struct mt_type *type) {
     uint64_t size;
     switch (type->storage) {
+    case MT_STORAGE_INT:
+        size = mt_size_of_int_body(python, address, type);
+        break;
     case MT_STORAGE_STR:
         size = compact_str_size(python, address, type);
         break;

@@ -16,14 +16,25 @@ uint64_t mt_size_of_body(struct mt_python *python, uint64_t address, const struc
 
 /* --- values ------------------------------------------------------------------------------------------------------- */
 
-/* Objects/longobject.c: int___sizeof___impl. From 3.11 on 0 has a digit, from 3.12 on subclasses count. */
-static uint64_t size_of_int(struct mt_python *python, uint64_t address, const struct mt_type *type) {
-    const struct mt_python_layout *layout = &python->layout;
+/* Objects/longobject.c: _PyLong_New. From 3.11 on 0 has a digit. */
+static uint64_t size_of_digits(struct mt_python *python, uint64_t address, const struct mt_type *type) {
     uint64_t count = mt_object_item_count(python, address, type);
     if (count == 0 && python->minor >= 11)
         count = 1;
-    uint64_t start = python->minor >= 12 ? (uint64_t)type->basic_size : (uint64_t)MT_AT(layout, PyLongObject, ob_digit);
-    return start + mt_size_times(count, sizeof(uint32_t));
+    return mt_size_times(count, sizeof(uint32_t));
+}
+
+/* Objects/longobject.c: int___sizeof___impl. From 3.12 on members of subclasses count. */
+static uint64_t size_of_int(struct mt_python *python, uint64_t address, const struct mt_type *type) {
+    uint64_t start = python->minor >= 12 ? (uint64_t)type->basic_size : MT_OFFSET(python, PyLongObject, ob_digit);
+    return start + size_of_digits(python, address, type);
+}
+
+/* Before 3.12 bool has the basic size of a whole struct, whose last word is a digit. */
+uint64_t mt_size_of_int_body(struct mt_python *python, uint64_t address, const struct mt_type *type) {
+    if (!type->is_python_class)
+        return size_of_int(python, address, type);
+    return (uint64_t)type->basic_size + size_of_digits(python, address, type);
 }
 
 /* Objects/unicodeobject.c: unicode_sizeof. Members of subclasses don't count. */

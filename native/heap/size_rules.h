@@ -27,6 +27,8 @@ mt_size_rule mt_size_of_numpy_scalar;
 
 /* heap/size.c: also what StgDict builds on */
 mt_size_rule mt_size_of_dict;
+/* ... and what was allocated for an int, also of a subclass: its basic size and its digits */
+mt_size_rule mt_size_of_int_body;
 
 /* The C type that a type is or derives from; NULL: none. */
 static inline const struct mt_type *mt_size_c_type(struct mt_python *python, const struct mt_type *type) {

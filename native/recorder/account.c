@@ -186,10 +186,10 @@ static inline __attribute__((always_inline)) void record_birth(struct mt_self *s
 void mt_record_birth(struct mt_self *self, uint64_t address, uint64_t size, enum mt_allocator allocator, bool dense) {
     if (__builtin_expect(self->hidden, 0))
         return;
-    if (__builtin_expect(mt_window_counts, 0))
-        mt_window_note_birth(self, address);
     uint32_t kept = mt_python_walk(self);
     bool locked = mt_lock(self);
+    if (__builtin_expect(mt_window_counts, 0))
+        mt_window_note_birth(mt_shard(), self, address, size);
     record_birth(self, mt_python_stack(self, kept), address, size, allocator, dense);
     mt_unlock(self, locked);
 }

@@ -33,6 +33,8 @@ bool mt_capi_bind(const struct mt_elf *module) {
     BIND(PyFunction_GetCode);
     BIND(PyFrame_GetCode);
     BIND(PyFrame_GetLineNumber);
+    BIND(PyFrame_GetBack);
+    BIND(PyThreadState_GetFrame);
     BIND(PyFunction_Type);
     BIND(PyCode_Type);
 #undef BIND

@@ -46,6 +46,8 @@ struct mt_capi {
     void *(*PyFunction_GetCode)(void *function);
     void *(*PyFrame_GetCode)(void *frame);
     int (*PyFrame_GetLineNumber)(void *frame);
+    void *(*PyFrame_GetBack)(void *frame);
+    void *(*PyThreadState_GetFrame)(void *thread);
     void (*_PyEval_SetTrace_of)(void *thread, mt_trace_function *function, void *object); /* up to 3.11 */
     void *PyFunction_Type;
     void *PyCode_Type;

@@ -39,8 +39,12 @@ static inline struct mt_self *mt_enter(enum mt_operation operation) {
 static inline void mt_leave(struct mt_self *self) {
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     self->image.operation = MT_IDLE;
-    if (mt_stops_is_to_tell(self))
+    if (mt_stops_is_to_tell(self)) {
         mt_stops_tell(self);
+        /* What was asked for at that stop need not wait for another event: a step is to begin soon. */
+        if (memtrace_image.request != MT_REQUEST_NONE)
+            mt_obey_request();
+    }
 }
 
 /* Whether the thread is inside an event of its own that causes this call. */

@@ -32,10 +32,16 @@ static void *none(void) {
 /* --- events ---------------------------------------------------------------------------------------------------------
  */
 
-/* The arguments of all: the code object, then a number (a line, or an offset), which CPython has made for the call. */
+/* The arguments of all: the code object, then a number (a line, or an offset), which CPython has made for the call. A
+ * code object that is new has got memory for its events just before its first one. */
+static bool begin(struct mt_self *self, void *const *arguments) {
+    return mt_python_event_begin(
+        self, (struct mt_python_made){.object = (uint64_t)arguments[1], .code = (uint64_t)arguments[0]});
+}
+
 static void *tell(enum mt_python_event event, void *const *arguments, ptrdiff_t count) {
     struct mt_self *self = mt_self();
-    if (count < 2 || !mt_python_event_begin(self, (uint64_t)arguments[1], 0))
+    if (count < 2 || !begin(self, arguments))
         return none();
     struct mt_watched *watched = mt_watched_find((uint64_t)arguments[0]);
     uint32_t line = 0;
@@ -50,7 +56,7 @@ static void *tell(enum mt_python_event event, void *const *arguments, ptrdiff_t 
 
 static void *on_start(void *unused, void *const *arguments, ptrdiff_t count) {
     struct mt_self *self = mt_self();
-    if (count < 2 || !mt_python_event_begin(self, (uint64_t)arguments[1], 0))
+    if (count < 2 || !begin(self, arguments))
         return none();
     uint64_t code = (uint64_t)arguments[0];
     struct mt_watched *watched = mt_watched_find(code);

@@ -14,6 +14,8 @@ const char *mt_tracing_install(void);
 /* Takes all of it away. */
 void mt_monitoring_remove(void);
 void mt_tracing_remove(void);
+/* For mt_window_suspects. */
+bool mt_tracing_suspects(const struct mt_self *self, uint64_t size);
 /* The mt_watch_events of each. */
 void mt_monitoring_watch(uint64_t code, bool on);
 void mt_tracing_watch(uint64_t code, bool on);

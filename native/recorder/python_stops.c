@@ -11,8 +11,10 @@
 #include "recorder/window.h"
 
 #define MONITORING_VERSION 0x030c0000
-#define WORDS_OF_CODE 22 /* at least as long is a PyCodeObject of 3.11 */
-#define GC_HEAD 16       /* bytes before an object that the collector watches, up to 3.13 */
+/* At least as long is a PyCodeObject of 3.11, of later ones; what CPython gives it for our sake is in these words. */
+#define WORDS_OF_CODE 22
+#define WORDS_OF_MONITORED_CODE 25
+#define GC_HEAD 16 /* bytes before an object that the collector watches, up to 3.13 */
 
 struct mt_python_stops mt_python_stops;
 
@@ -21,6 +23,7 @@ static int (*add_pending_call)(int (*function)(void *), void *argument);
 
 static uint32_t obeyed_measurement;
 static struct mt_python_stop obeyed_stops[MT_PYTHON_STOPS];
+static uint64_t leaving;     /* the frame of whose end an event tells at this moment; 0: none */
 static bool has_new_threads; /* that the trace function is not set in yet */
 static bool silenced;        /* in the child of a fork until all is taken away: nothing stops there */
 
@@ -61,6 +64,7 @@ static const char *install(void) {
     const char *problem = uses_monitoring() ? mt_monitoring_install() : mt_tracing_install();
     if (problem == NULL) {
         mt_python_stops.means = uses_monitoring() ? MT_PYTHON_MEANS_MONITORING : MT_PYTHON_MEANS_TRACING;
+        mt_window_suspects = uses_monitoring() ? NULL : mt_tracing_suspects;
         mt_window_counts = true;
     }
     return problem;
@@ -116,7 +120,7 @@ static const char *obey_step(struct mt_self *self) {
     void *state = mt_capi.PyInterpreterState_ThreadHead(mt_capi.PyInterpreterState_Main());
     mt_python_stops.step = MT_PYTHON_STEP_NONE;
     if (wanted == 0)
-        return mt_steps_begin(self, self, kind, mt_python_innermost(self));
+        return mt_steps_begin(self, self, kind, mt_python_innermost(self), leaving != 0);
     while (state != NULL && mt_python_thread_id((uint64_t)state) != pthread)
         state = mt_capi.PyThreadState_Next(state);
     struct mt_self *thread = thread_of(pthread);
@@ -125,7 +129,7 @@ static const char *obey_step(struct mt_self *self) {
         frame = mt_python_caller(frame);
     if (frame == 0)
         return "the function returned before the interpreter came to a safe point";
-    return mt_steps_begin(self, thread, kind, frame);
+    return mt_steps_begin(self, thread, kind, frame, frame == leaving);
 }
 
 /* Does what was asked for, in full. The windows are paused. */
@@ -183,7 +187,7 @@ static void leave(struct mt_self *self) {
 /* CPython calls it in the main thread, between two instructions of Python code. */
 static int at_safe_point(void *unused) {
     struct mt_self *self = mt_self();
-    if (self == NULL || self->hidden)
+    if (self == NULL || self->hidden || (!is_asked() && !has_new_threads))
         return 0;
     enter(self);
     obey_all(self);
@@ -228,22 +232,29 @@ void mt_python_stops_end(void) {
 /* --- events ---------------------------------------------------------------------------------------------------------
  */
 
-/* Whether one of an object's first words is this address. */
-static bool refers_to(uint64_t object, uint64_t address) {
-    for (unsigned i = 0; object != 0 && i < WORDS_OF_CODE; i++)
-        if (mt_peek64(object, i * 8) == address)
+/* Whether one of a code object's first words is this address. */
+static bool refers_to(uint64_t code, uint64_t address) {
+    unsigned words = uses_monitoring() ? WORDS_OF_MONITORED_CODE : WORDS_OF_CODE;
+    for (unsigned i = 0; code != 0 && i < words; i++)
+        if (mt_peek64(code, i * 8) == address)
             return true;
     return false;
 }
 
-bool mt_python_event_begin(struct mt_self *self, uint64_t made, uint64_t code) {
+static void disown(struct mt_self *self, struct mt_birth *births, unsigned count, const struct mt_python_made *made) {
+    for (unsigned i = 0; i < count; i++) {
+        uint64_t birth = births[i].address;
+        bool is_object = made->object != 0 && (birth == made->object || birth == made->object - GC_HEAD);
+        if (birth != 0 && (is_object || refers_to(made->code, birth) || refers_to(made->another, birth)))
+            mt_window_disown(self, &births[i]);
+    }
+}
+
+bool mt_python_event_begin(struct mt_self *self, struct mt_python_made made) {
     if (self == NULL || self->hidden)
         return false;
-    for (unsigned i = 0; i < 2 && made != 0; i++) {
-        uint64_t birth = self->births[i];
-        if (birth != 0 && (birth == made || birth == made - GC_HEAD || refers_to(code, birth)))
-            mt_window_disown(self, i);
-    }
+    disown(self, self->births, MT_BIRTHS, &made);
+    disown(self, self->suspects, MT_SUSPECTS, &made);
     enter(self);
     return true;
 }
@@ -257,7 +268,10 @@ void mt_python_event(struct mt_self *self, enum mt_python_event event, struct mt
     if (mt_steps_event(self, event, watched, line, &stop) && !silenced)
         memtrace_python_stop(&stop);
     uint64_t code = watched->code;
+    bool is_end = event == MT_EVENT_RETURN || event == MT_EVENT_UNWIND;
+    leaving = is_end && is_asked() ? mt_python_innermost(self) : 0;
     obey_all(self);
+    leaving = 0;
     watched = mt_watched_find(code);
     if (event == MT_EVENT_LINE && watched != NULL)
         mt_steps_measure_from_here(self, watched, line);

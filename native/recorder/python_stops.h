@@ -31,10 +31,14 @@ void mt_python_stops_end(void);
 
 /* --- for the sources of events --- */
 
-/* Around each event. begin: false when the event is none of ours to handle. `made`: an object that CPython may have
- * made for the sake of the call (0: none), `code`: a code object that it may have given memory for the same purpose (0:
- * none): that is not the program's. */
-bool mt_python_event_begin(struct mt_self *self, uint64_t made, uint64_t code);
+/* What CPython may have made for the sake of an event. That is not the program's. */
+struct mt_python_made {
+    uint64_t object;  /* of the call; 0: none */
+    uint64_t code;    /* a code object that has got memory; 0: none */
+    uint64_t another; /* likewise */
+};
+/* Around each event. begin: false when the event is none of ours to handle. */
+bool mt_python_event_begin(struct mt_self *self, struct mt_python_made made);
 void mt_python_event_end(struct mt_self *self);
 /* Between the two. Stops the process if it is to. */
 void mt_python_event(struct mt_self *self, enum mt_python_event event, struct mt_watched *watched, uint32_t line);

@@ -212,6 +212,8 @@ void mt_steps_pause(struct mt_self *self) {
 }
 
 void mt_steps_resume(struct mt_self *self) {
+    /* What dies while the thread works for us is in the books, and is no fall from a height in any window. */
+    mt_window_take_highest(self);
     const struct track *track = find_track(self, false);
     if (track != NULL && track->innermost != NULL)
         mt_window_resume(&track->innermost->window, self);
@@ -221,22 +223,6 @@ void mt_steps_resume(struct mt_self *self) {
 
 /* --- steps ----------------------------------------------------------------------------------------------------------
  */
-
-const char *mt_steps_begin(struct mt_self *caller, struct mt_self *self, enum mt_python_step kind, uint64_t frame) {
-    struct mt_watched *watched = mt_watched_step(caller, mt_python_code(frame));
-    if (watched == NULL)
-        return "too many functions have stops, or memory is out";
-    step.kind = kind;
-    step.self = self;
-    step.frame = frame;
-    step.returned = false;
-    step.file = watched->file;
-    step.function = watched->function;
-    step.line = mt_python_line(frame);
-    mt_window_start(&step.window);
-    mt_window_resume(&step.window, self);
-    return NULL;
-}
 
 bool mt_steps_is_stepping(void) {
     return step.kind != MT_PYTHON_STEP_NONE;
@@ -257,6 +243,29 @@ static void step_out(struct mt_self *self) {
     step.frame = mt_python_caller(step.frame);
     if (step.frame == 0 || mt_watched_step(self, mt_python_code(step.frame)) == NULL)
         mt_steps_cancel(); /* the thread ends: no line is left to stop at */
+}
+
+const char *mt_steps_begin(struct mt_self *caller, struct mt_self *self, enum mt_python_step kind, uint64_t frame,
+                           bool is_leaving) {
+    if (is_leaving && (kind == MT_PYTHON_STEP_FINISH || mt_python_caller(frame) == 0))
+        frame = mt_python_caller(frame);
+    if (frame == 0)
+        return "this return is the end of the thread's Python code";
+    struct mt_watched *watched = mt_watched_step(caller, mt_python_code(frame));
+    if (watched == NULL)
+        return "too many functions have stops, or memory is out";
+    step.kind = kind;
+    step.self = self;
+    step.frame = frame;
+    step.returned = false;
+    step.file = watched->file;
+    step.function = watched->function;
+    step.line = mt_python_line(frame);
+    mt_window_start(&step.window);
+    mt_window_resume(&step.window, self);
+    if (is_leaving && kind == MT_PYTHON_STEP_NEXT)
+        step_out(caller);
+    return NULL;
 }
 
 /* Why the step ends here; 0: it does not. */

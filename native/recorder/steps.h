@@ -25,9 +25,10 @@ enum mt_python_event {
  * *ret says why. */
 bool mt_steps_event(struct mt_self *self, enum mt_python_event event, struct mt_watched *watched, uint32_t line,
                     struct mt_python_stop_event *ret);
-/* Begins a step in `frame`, which is one of the thread's. `caller`: the thread that calls. NULL: begun; else what is in
- * the way. */
-const char *mt_steps_begin(struct mt_self *caller, struct mt_self *self, enum mt_python_step kind, uint64_t frame);
+/* Begins a step in `frame`, which is one of the thread's. `caller`: the thread that calls. `is_leaving`: its end was
+ * told already, so that the step is about its caller. NULL: begun; else what is in the way. */
+const char *mt_steps_begin(struct mt_self *caller, struct mt_self *self, enum mt_python_step kind, uint64_t frame,
+                           bool is_leaving);
 bool mt_steps_is_stepping(void);
 void mt_steps_cancel(void);
 

@@ -27,6 +27,15 @@ struct mt_frame_entry {
 #define MT_SHIM_FRAME UINT32_MAX
 #define MT_FRAMES_MAX (1u << 20) /* of one thread */
 
+/* A block that the thread has got, while somebody measures. */
+struct mt_birth {
+    uint64_t address; /* 0: none */
+    int64_t highest;  /* window_peak_bytes before it */
+    uint64_t look;    /* mt_window_looks then */
+};
+#define MT_BIRTHS 2
+#define MT_SUSPECTS 4
+
 struct mt_self {
     struct mt_thread image; /* what readers see */
     uint64_t pthread;
@@ -41,8 +50,9 @@ struct mt_self {
     struct mt_frame_entry *frames;
     uint64_t *pending; /* frame addresses, innermost first, while the chain is compared */
     uint32_t frame_count, frame_capacity;
-    uint64_t allocated, freed; /* bytes, while somebody measures (window.h) */
-    uint64_t births[2];        /* the addresses of the last, likewise */
+    uint64_t allocated, freed;             /* bytes, while somebody measures (window.h) */
+    struct mt_birth births[MT_BIRTHS];     /* the last, the last one first; likewise */
+    struct mt_birth suspects[MT_SUSPECTS]; /* others that may be CPython's own for our sake, the last one first */
 };
 
 extern __thread struct mt_self *mt_self_pointer;

@@ -1,23 +1,39 @@
 #include "recorder/window.h"
 
+#include <string.h>
+
 #include "recorder/account.h"
 
 bool mt_window_counts;
-int64_t mt_window_highest_before;
+uint64_t mt_window_looks;
+bool (*mt_window_suspects)(const struct mt_self *self, uint64_t size);
 
-void mt_window_disown(struct mt_self *self, unsigned birth) {
+void mt_window_note_birth(const struct mt_shard *shard, struct mt_self *self, uint64_t address, uint64_t size) {
+    struct mt_birth birth = {address, shard->window_peak_bytes, mt_window_looks};
+    memmove(&self->births[1], &self->births[0], (MT_BIRTHS - 1) * sizeof birth);
+    self->births[0] = birth;
+    if (mt_window_suspects == NULL || !mt_window_suspects(self, size))
+        return;
+    memmove(&self->suspects[1], &self->suspects[0], (MT_SUSPECTS - 1) * sizeof birth);
+    self->suspects[0] = birth;
+}
+
+/* The block was alive in all that was counted since its birth: without it each moment was lower by its size. */
+void mt_window_disown(struct mt_self *self, struct mt_birth *birth) {
     struct mt_shard *shard = mt_shard();
     uint64_t freed = self->freed;
-    int64_t live = shard->live_bytes;
     self->image.operation = MT_OP_FREE;
-    mt_record_hidden_death(self, self->births[birth]);
+    mt_record_hidden_death(self, birth->address);
     self->image.operation = MT_IDLE;
-    self->allocated -= self->freed - freed;
+    int64_t size = (int64_t)(self->freed - freed);
+    self->allocated -= (uint64_t)size;
     self->freed = freed;
-    self->births[birth] = 0;
-    if (shard->window_peak_bytes == live)
-        shard->window_peak_bytes =
-            mt_window_highest_before > shard->live_bytes ? mt_window_highest_before : shard->live_bytes;
+    bool locked = mt_lock(self);
+    shard->window_peak_bytes -= size;
+    if (birth->look == mt_window_looks && birth->highest > shard->window_peak_bytes)
+        shard->window_peak_bytes = birth->highest;
+    mt_unlock(self, locked);
+    *birth = (struct mt_birth){0};
 }
 
 void mt_window_start(struct mt_window *window) {
@@ -55,6 +71,7 @@ int64_t mt_window_take_highest(struct mt_self *self) {
     bool locked = mt_lock(self);
     int64_t highest = shard->window_peak_bytes;
     shard->window_peak_bytes = shard->live_bytes;
+    mt_window_looks++;
     mt_unlock(self, locked);
     return highest;
 }

@@ -13,7 +13,10 @@
 #include "recorder/thread.h"
 
 extern bool mt_window_counts;
-extern int64_t mt_window_highest_before; /* the shard's window_peak_bytes before it last rose */
+extern uint64_t mt_window_looks; /* how often the shard's window_peak_bytes began anew */
+/* Whether a block of this size, which the thread has just got, may be CPython's own for our sake, although other blocks
+ * are born before that can be told. NULL: none is. */
+extern bool (*mt_window_suspects)(const struct mt_self *self, uint64_t size);
 
 struct mt_window {
     uint64_t allocated, freed;           /* up to the last pause */
@@ -28,16 +31,12 @@ static inline void mt_window_note(struct mt_shard *shard, struct mt_self *self, 
         self->allocated += (uint64_t)net;
     else
         self->freed += (uint64_t)-net;
-    if (shard->live_bytes > shard->window_peak_bytes) {
-        mt_window_highest_before = shard->window_peak_bytes;
+    if (shard->live_bytes > shard->window_peak_bytes)
         shard->window_peak_bytes = shard->live_bytes;
-    }
 }
 
-static inline void mt_window_note_birth(struct mt_self *self, uint64_t address) {
-    self->births[1] = self->births[0];
-    self->births[0] = address;
-}
+/* Under the recorder's lock, before the event is counted. */
+void mt_window_note_birth(const struct mt_shard *shard, struct mt_self *self, uint64_t address, uint64_t size);
 
 /* Of a block that moved, commit() sees the net change alone. */
 static inline void mt_window_note_move(struct mt_self *self, uint64_t old_size, uint64_t new_size) {
@@ -46,9 +45,9 @@ static inline void mt_window_note_move(struct mt_self *self, uint64_t old_size, 
     self->freed += both;
 }
 
-/* A block that the thread has just got is not the program's: takes it out of the books and of what was counted.
- * `birth`: 0 the last, 1 the one before. */
-void mt_window_disown(struct mt_self *self, unsigned birth);
+/* A block that the thread has got is not the program's: takes it out of the books and of all that was counted since. Of
+ * several the last one comes first. */
+void mt_window_disown(struct mt_self *self, struct mt_birth *birth);
 
 /* Begins anew, paused. */
 void mt_window_start(struct mt_window *window);

@@ -79,6 +79,7 @@ struct mt_target {
     struct mt_region *regions; /* sorted by start */
     size_t region_count;
     bool regions_loaded;
+    bool saves_memory; /* who reads it is to need as little memory as can be, and may take longer */
     bool
         interrupted; /* set by `read`: the user stopped it, so that a short read is no fault. Nothing is read then until
                         somebody (the next command) clears it, and what was made of such memory is to be thrown away */

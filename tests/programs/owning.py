@@ -16,6 +16,8 @@ class Node:
     __slots__ = ("first", "second", "__weakref__")
 
 
+class Whole(int):
+    __slots__ = ()
 
 
 def reachable(start):
@@ -47,7 +49,7 @@ def graph(random, shared):
 
 def mixed():
     """Containers of all kinds, with a part that stands in several of them."""
-    part = ["a part of all", 10**30, 2.25]
+    part = ["a part of all", 10**30, 2.25, 0, -1, False, True, -(2**64), Whole(0), Whole(2**40)]
     return [part, (part, {"key %d" % number: [number + 0.5, part] for number in range(20)}), {b"in", b"a set"}]
 
 
