@@ -14,13 +14,23 @@
 #define CLOCK_EVERY 256u
 #define NAME_EVERY 1024u
 
+/* One comparison tells of all that an event may have brought about by raising live bytes: below `look_from` it is
+ * nothing. From there on it is a new peak, or it is at least at `look_closely_from`: there a stop may be met (below the
+ * peak too, where live bytes were before the stop was set), or somebody measures, who wants all events. */
+void mt_account_watch_live_bytes(void) {
+    struct mt_shard *shard = mt_shard();
+    int64_t closely = mt_window_counts ? INT64_MIN : mt_stop_bounds.rise;
+    shard->look_closely_from = closely;
+    shard->look_from = closely < shard->peak_bytes ? closely : shard->peak_bytes;
+}
+
 bool mt_account_init(void) {
     struct mt_shard *shard = mt_shard();
     mt_pool_init(&shard->table_pages, sizeof(uint64_t), 9);
     mt_pool_init(&shard->ranges, sizeof(struct mt_range), 6);
     shard->shadow_root = (uint64_t)mt_shadow_root;
     shard->epoch = 1;
-    shard->window_epoch = 1;
+    mt_account_watch_live_bytes();
     return mt_threads_init() && mt_sites_init();
 }
 
@@ -39,6 +49,7 @@ void mt_account_clear(void) {
     shard->live_bytes = shard->live_blocks = shard->peak_bytes = 0;
     shard->peak_event = shard->peak_time = shard->events = shard->frees_ignored = 0;
     shard->peak_thread = 0;
+    mt_account_watch_live_bytes();
     for (unsigned i = 0; i < MT_DROP_KINDS; i++)
         memtrace_image.dropped[i] = 0;
 }
@@ -83,6 +94,26 @@ static inline struct mt_ended block_ended(uint64_t address, uint64_t size) {
     return (struct mt_ended){address, size + (size == 0), false};
 }
 
+static inline __attribute__((always_inline)) void commit_peak(struct mt_shard *shard, const struct mt_self *self) {
+    shard->peak_bytes = shard->live_bytes;
+    shard->peak_event = shard->events;
+    shard->peak_time = memtrace_image.clock_monotonic;
+    shard->peak_thread = self->index;
+    __atomic_store_n(&shard->epoch, shard->epoch + 1, __ATOMIC_RELEASE);
+}
+
+/* An event that somebody measures, or that may have met a stop. */
+static __attribute__((noinline)) void look_closely(struct mt_shard *shard, struct mt_self *self,
+                                                   struct mt_stop_event event, struct mt_ended ended, bool stops) {
+    if (mt_window_counts)
+        mt_window_note(shard, self, event.net_bytes);
+    if (stops || shard->live_bytes >= mt_stop_bounds.rise)
+        mt_stops_look(self, &event, ended);
+    if (shard->live_bytes >= shard->peak_bytes)
+        commit_peak(shard, self);
+    mt_account_watch_live_bytes();
+}
+
 /* Closes an event with the net change of all it touched. */
 static inline __attribute__((always_inline)) void commit(struct mt_shard *shard, struct mt_self *self,
                                                          struct mt_stop_event event, struct mt_ended ended) {
@@ -90,24 +121,22 @@ static inline __attribute__((always_inline)) void commit(struct mt_shard *shard,
     if (__builtin_expect((shard->events & (CLOCK_EVERY - 1)) == 0, 0))
         sample_clock(self);
     shard->live_bytes += event.net_bytes;
-    if (__builtin_expect(mt_window_counts, 0))
-        mt_window_note(shard, self, event.net_bytes);
-    if (mt_stops_are_set() && mt_stops_may_fire(event.site, event.size, ended))
+    bool stops = mt_stops_are_set() && mt_stops_may_fire(event.site, event.size, ended);
+    if (!stops && shard->live_bytes < shard->look_from)
+        return;
+    if (__builtin_expect(stops || shard->live_bytes >= shard->look_closely_from, 0)) {
         /* Written out, so that the compiler makes these structures in memory here alone. */
-        mt_stops_look(self,
-                      (struct mt_stop_event){.operation = event.operation,
-                                             .site = event.site,
-                                             .address = event.address,
-                                             .size = event.size,
-                                             .old_address = event.old_address,
-                                             .net_bytes = event.net_bytes},
-                      (struct mt_ended){ended.start, ended.size, ended.is_range});
-    if (shard->live_bytes >= shard->peak_bytes) {
-        shard->peak_bytes = shard->live_bytes;
-        shard->peak_event = shard->events;
-        shard->peak_time = memtrace_image.clock_monotonic;
-        shard->peak_thread = self->index;
-        __atomic_store_n(&shard->epoch, shard->epoch + 1, __ATOMIC_RELEASE);
+        look_closely(shard, self,
+                     (struct mt_stop_event){.operation = event.operation,
+                                            .site = event.site,
+                                            .address = event.address,
+                                            .size = event.size,
+                                            .old_address = event.old_address,
+                                            .net_bytes = event.net_bytes},
+                     (struct mt_ended){ended.start, ended.size, ended.is_range}, stops);
+    } else { /* not below the peak, then */
+        commit_peak(shard, self);
+        shard->look_from = shard->live_bytes;
     }
 }
 

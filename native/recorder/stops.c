@@ -2,7 +2,7 @@
 
 #include <stddef.h>
 
-struct mt_stop_bounds mt_stop_bounds;
+struct mt_stop_bounds mt_stop_bounds = {.rise = INT64_MAX};
 void (*mt_stops_limit_passed)(const struct mt_stop_event *event);
 
 /* A debugger writes slots at any instruction of ours, so kind and state change together or not at all. */
@@ -57,14 +57,12 @@ static void watch_address(struct mt_stop_bounds *bounds, uint64_t first, uint64_
         bounds->last = last;
 }
 
-/* What is to be noticed from now on; `peak`: the maximum so far. False: nothing. */
+/* What is to be noticed from now on; `peak`: the maximum so far. Whether every event has to be looked at for it. */
 static bool find_bounds(int64_t live, int64_t peak) {
     struct mt_stop_bounds bounds = {.size = UINT64_MAX, .first = UINT64_MAX};
     int64_t low = INT64_MIN, high = INT64_MAX;
-    bool any = false;
     for (unsigned i = 0; i < MT_STOPS; i++) {
         const struct mt_stop *slot = &memtrace_image.stops[i];
-        any = any || slot->kind != MT_STOP_NONE;
         switch (slot->kind) {
         case MT_STOP_HEAP:
             if (slot->is_over)
@@ -95,11 +93,11 @@ static bool find_bounds(int64_t live, int64_t peak) {
             break;
         }
     }
-    bounds.low = low; /* both sides of `live`, so low <= high */
-    bounds.span = (uint64_t)high - (uint64_t)low;
+    bounds.rise = high < INT64_MAX ? high + 1 : INT64_MAX; /* above `live`, and `low` is not */
+    bounds.low = low;
     bounds.more = bounds.words != 0 || bounds.first <= bounds.last;
     mt_stop_bounds = bounds;
-    return any;
+    return low > INT64_MIN || bounds.size < UINT64_MAX || bounds.more != 0;
 }
 
 /* Of a block or range that ends: its own stop; and a word in it can be read no longer. */
@@ -162,15 +160,15 @@ void mt_stops_look_at_end(struct mt_self *self, const struct mt_stop_event *even
     note(self, event, fired);
 }
 
-void mt_stops_look(struct mt_self *self, struct mt_stop_event event, struct mt_ended ended) {
+void mt_stops_look(struct mt_self *self, const struct mt_stop_event *event, struct mt_ended ended) {
     int64_t live = mt_shard()->live_bytes, peak = mt_shard()->peak_bytes;
     /* Taken back first: what a debugger changes from here on is looked at once more, at the next event. */
     __atomic_store_n(&memtrace_image.stops_state, MT_STOPS_ACTIVE, __ATOMIC_SEQ_CST);
-    mt_stops_look_at_end(self, &event, ended);
+    mt_stops_look_at_end(self, event, ended);
     uint32_t fired = 0;
     for (unsigned i = 0; i < MT_STOPS; i++)
-        fired |= (uint32_t)is_met(&memtrace_image.stops[i], &event, live, peak) << i;
-    note(self, &event, fired);
+        fired |= (uint32_t)is_met(&memtrace_image.stops[i], event, live, peak) << i;
+    note(self, event, fired);
     if (!find_bounds(live, most(peak, live))) {
         uint32_t active = MT_STOPS_ACTIVE;
         __atomic_compare_exchange_n(&memtrace_image.stops_state, &active, 0, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
@@ -207,6 +205,5 @@ void mt_stops_tell(struct mt_self *self) {
 }
 
 void mt_stops_restart(void) {
-    if (memtrace_image.stops_state != 0)
-        memtrace_image.stops_state |= MT_STOPS_CHANGED;
+    memtrace_image.stops_state |= MT_STOPS_CHANGED;
 }

@@ -5,7 +5,8 @@
  * lock, by an idle thread. What a signal handler does inside an event, and what an allocator gives back inside one, is
  * told together with that event.
  *
- * While no condition is near, all it costs is a few comparisons with bounds that were worked out before. */
+ * A condition that waits for live bytes to rise costs nothing: the comparison with the peak, which every event makes,
+ * tells of it as well (account.c). For the others each event is compared with bounds that were worked out before. */
 #ifndef MEMTRACE_RECORDER_STOPS_H
 #define MEMTRACE_RECORDER_STOPS_H
 
@@ -23,10 +24,10 @@ struct mt_ended {
     bool is_range; /* every block that starts in it is gone */
 };
 
-/* Outside of these some condition may have changed. Valid while `stops_state` is MT_STOPS_ACTIVE. */
+/* Outside of these some condition may have changed. All but `rise` are valid while `stops_state` is MT_STOPS_ACTIVE. */
 struct mt_stop_bounds {
-    int64_t low;          /* of live bytes */
-    uint64_t span;        /* live bytes up to low + span */
+    int64_t rise;         /* live bytes, from here on; looked at whatever `stops_state` is */
+    int64_t low;          /* live bytes, below it */
     uint64_t size;        /* of an allocation: from here on */
     uint64_t first, last; /* addresses whose end matters; first > last: none */
     uint32_t words;       /* there are words to be read */
@@ -36,9 +37,9 @@ extern struct mt_stop_bounds mt_stop_bounds;
 
 /* Whether the end of a block, or a word, may have met a condition. */
 bool mt_stops_more_may_fire(uint64_t ended_start, uint64_t ended_size);
-/* Under the lock; by value, so that callers build it only on the way here. `event` without `fired`, `thread` and
- * `live_bytes`, which the shard has. */
-void mt_stops_look(struct mt_self *self, struct mt_stop_event event, struct mt_ended ended) __attribute__((cold));
+/* Under the lock. `event` without `fired`, `thread` and `live_bytes`, which the shard has. Sets the bounds anew. */
+void mt_stops_look(struct mt_self *self, const struct mt_stop_event *event, struct mt_ended ended)
+    __attribute__((cold));
 /* Looks only for what the end of these bytes means, of an event that is not yet committed. */
 void mt_stops_look_at_end(struct mt_self *self, const struct mt_stop_event *event, struct mt_ended ended);
 
@@ -46,11 +47,10 @@ static inline bool mt_stops_are_set(void) {
     return __builtin_expect(memtrace_image.stops_state != 0, 0);
 }
 
-/* Whether an event may have met a condition; `site` 0: it allocated nothing. */
+/* Whether an event may have met a condition, if it left live bytes below `rise`; `site` 0: it allocated nothing. */
 static inline bool mt_stops_may_fire(uint32_t site, uint64_t size, struct mt_ended ended) {
     const struct mt_stop_bounds *bounds = &mt_stop_bounds;
-    return memtrace_image.stops_state != MT_STOPS_ACTIVE ||
-           (uint64_t)mt_shard()->live_bytes - (uint64_t)bounds->low > bounds->span ||
+    return memtrace_image.stops_state != MT_STOPS_ACTIVE || mt_shard()->live_bytes < bounds->low ||
            (site != 0 && size >= bounds->size) ||
            (__builtin_expect(bounds->more != 0, 0) && mt_stops_more_may_fire(ended.start, ended.size));
 }

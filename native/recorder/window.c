@@ -5,6 +5,13 @@
 bool mt_window_counts;
 int64_t mt_window_highest_before;
 
+void mt_window_count(struct mt_self *self, bool counts) {
+    bool locked = mt_lock(self);
+    mt_window_counts = counts;
+    mt_account_watch_live_bytes();
+    mt_unlock(self, locked);
+}
+
 void mt_window_disown(struct mt_self *self, unsigned birth) {
     struct mt_shard *shard = mt_shard();
     uint64_t freed = self->freed;

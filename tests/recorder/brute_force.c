@@ -1,5 +1,5 @@
-/* The recorder's books against a naive model: random traces, and after every event the live blocks, the totals and the
- * whole composition of the peak are compared.  Runs the accounting core without its hooks.
+/* The recorder's books against a naive model: random traces, and after every event the live blocks, the totals, the
+ * whole composition of the peak and the stops that were met are compared.  Runs the accounting core without its hooks.
  *
  * usage: brute_force TRACES SEED        short traces over a few stacks
  *        brute_force TRACES SEED wide   long traces over so many stacks that sites are recycled; sites are compared now
@@ -19,6 +19,8 @@
 #include "recorder/pool.h"
 #include "recorder/python.h"
 #include "recorder/stacks.h"
+#include "recorder/stops.h"
+#include "recorder/window.h"
 
 struct mt_image_header memtrace_image = {.python_state = MT_PYTHON_PROVEN};
 
@@ -244,6 +246,77 @@ static void compare_all_blocks(void) {
 
 static unsigned actor, stack;
 
+static uint64_t choose_size(void) {
+    static const uint64_t sizes[] = {0, 1, 8, 64, 64, 64, 100, 127, 128, 128, 4000, 5ull << 30, (1ull << 40) + 5};
+    return sizes[below(sizeof sizes / sizeof sizes[0])];
+}
+
+/* Slots and windows as they are described, each looked at after every event. */
+#define STOPS 3
+static struct mt_stop stops[STOPS];
+static int64_t total_before;                   /* the last event */
+static int64_t counted[THREADS], counted_peak; /* while windows count */
+
+static void set_stop(void) {
+    static const enum mt_stop_kind kinds[] = {MT_STOP_NONE, MT_STOP_HEAP, MT_STOP_HEAP, MT_STOP_PEAK, MT_STOP_FREE};
+    unsigned slot = below(STOPS);
+    int64_t around = below(2) ? model.total : model.maximum;
+    int64_t argument = around + (int64_t)choose_size() - (int64_t)(below(2) ? choose_size() : 0);
+    stops[slot] = (struct mt_stop){.kind = kinds[below(sizeof kinds / sizeof kinds[0])],
+                                   .argument = argument > 0 ? (uint64_t)argument : 0};
+    if (stops[slot].kind == MT_STOP_FREE)
+        stops[slot].argument = 8; /* no block of this process */
+    memtrace_image.stops[slot] = stops[slot];
+    memtrace_image.stops_state |= MT_STOPS_CHANGED;
+}
+
+static bool stop_is_met(struct mt_stop *stop, int64_t maximum_before) {
+    int64_t argument = (int64_t)stop->argument;
+    bool was_over = stop->is_over;
+    if (stop->kind == MT_STOP_HEAP) {
+        stop->is_over = model.total > argument;
+        return stop->is_over && !was_over;
+    }
+    if (stop->kind != MT_STOP_PEAK)
+        return false;
+    if (model.total < total_before)
+        stop->is_over = false;
+    if (stop->is_over || model.total <= argument || model.total <= maximum_before)
+        return false;
+    stop->is_over = true;
+    return true;
+}
+
+static void compare_stops(int64_t maximum_before) {
+    uint32_t expected = 0;
+    bool each_event = false; /* has to be looked at from now on */
+    for (unsigned i = 0; i < STOPS; i++) {
+        expected |= (uint32_t)stop_is_met(&stops[i], maximum_before) << i;
+        each_event = each_event || stops[i].is_over || stops[i].kind == MT_STOP_FREE;
+        if (memtrace_image.stops[i].is_over != stops[i].is_over)
+            fail("stop %u is over: %u", i, memtrace_image.stops[i].is_over);
+    }
+    if (threads[actor]->stop.fired != expected)
+        fail("stops %#x fired instead of %#x", threads[actor]->stop.fired, expected);
+    if (expected != 0 && threads[actor]->stop.live_bytes != model.total)
+        fail("a stop told of %lld live bytes", (long long)threads[actor]->stop.live_bytes);
+    if ((memtrace_image.stops_state != 0) != each_event)
+        fail("events are looked at: %u", memtrace_image.stops_state);
+    threads[actor]->stop.fired = 0;
+}
+
+static void compare_windows(void) {
+    if (mt_window_counts) {
+        counted[actor] += model.total - total_before;
+        counted_peak = model.total > counted_peak ? model.total : counted_peak;
+    }
+    if ((int64_t)(threads[actor]->allocated - threads[actor]->freed) != counted[actor] ||
+        mt_shard()->window_peak_bytes != counted_peak)
+        fail("thread %u counted %lld bytes and a peak of %lld instead of %lld, %lld", actor,
+             (long long)(threads[actor]->allocated - threads[actor]->freed), (long long)mt_shard()->window_peak_bytes,
+             (long long)counted[actor], (long long)counted_peak);
+}
+
 static void choose_actor(void) {
     actor = below(THREADS);
     stack = below(stacks);
@@ -254,14 +327,12 @@ static int choose_key(unsigned allocator) {
     return key_of(stack, actor, allocator, memtrace_image.generation);
 }
 
-static uint64_t choose_size(void) {
-    static const uint64_t sizes[] = {0, 1, 8, 64, 64, 64, 100, 127, 128, 128, 4000, 5ull << 30, (1ull << 40) + 5};
-    return sizes[below(sizeof sizes / sizeof sizes[0])];
-}
-
 static void end_event(void) {
     int64_t maximum_before = model.maximum;
     model_end_event(&model);
+    compare_stops(maximum_before);
+    compare_windows();
+    total_before = model.total;
     if (model.total >= maximum_before)
         memcpy(last_key_at_peak, last_key, sizeof last_key);
 }
@@ -464,6 +535,10 @@ static void set_mark(void) {
 
 static void random_event(void) {
     choose_actor();
+    if (below(8) == 0)
+        set_stop();
+    if (below(64) == 0)
+        mt_window_count(threads[actor], !mt_window_counts);
     unsigned kind = below(64);
     if (kind < 24)
         birth();
@@ -493,6 +568,10 @@ static void compare(void) {
 static void clear(void) {
     memtrace_image.generation = 0;
     mt_account_clear();
+    memset(stops, 0, sizeof stops);
+    memcpy(memtrace_image.stops, stops, sizeof stops);
+    mt_stops_restart();
+    total_before = 0;
     for (unsigned i = 0; i < PLACES; i++)
         places[i].alive = false;
     for (unsigned t = 0; t < THREADS; t++)
