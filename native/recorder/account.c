@@ -107,7 +107,7 @@ static __attribute__((noinline)) void look_closely(struct mt_shard *shard, struc
                                                    struct mt_stop_event event, struct mt_ended ended, bool stops) {
     if (mt_window_counts)
         mt_window_note(shard, self, event.net_bytes);
-    if (stops || shard->live_bytes >= mt_stop_bounds.rise)
+    if (stops || shard->live_bytes >= mt_stop_bounds.rise || event.size >= mt_stop_bounds.size)
         mt_stops_look(self, &event, ended);
     if (shard->live_bytes >= shard->peak_bytes)
         commit_peak(shard, self);
@@ -146,6 +146,12 @@ static inline int64_t end_missed(struct mt_shard *shard, uint32_t site, uint64_t
     return -(int64_t)size;
 }
 
+/* An event allocates so many bytes, other than in the shadow: has it looked at if a stop waits for that. */
+static inline void watch_size(struct mt_shard *shard, uint64_t size) {
+    if (__builtin_expect(size >= mt_stop_bounds.size, 0))
+        shard->look_from = shard->look_closely_from = INT64_MIN;
+}
+
 /* Enters a block into the shadow or the table. *ret_missed: the bytes of a block that ended by it, negative. */
 static inline __attribute__((always_inline)) bool enter(struct mt_shard *shard, uint64_t address, uint64_t size,
                                                         uint32_t site, bool dense, int64_t *ret_missed) {
@@ -158,6 +164,7 @@ static inline __attribute__((always_inline)) bool enter(struct mt_shard *shard, 
         return ok;
     }
     struct mt_block before;
+    watch_size(shard, size);
     if (!mt_table_insert(&(struct mt_block){address, size, site}, &before))
         return false;
     if (__builtin_expect(before.site != 0, 0))
@@ -408,6 +415,7 @@ static struct mt_ended range_ended(const struct cut *cut, uint64_t address, uint
 static void enter_range(struct cut *cut, struct mt_self *self, uint64_t address, uint64_t size, uint32_t site,
                         uint64_t moved_from, struct mt_ended ended) {
     memtrace_image.clock_monotonic = mt_clock_monotonic();
+    watch_size(cut->shard, size);
     if (site != 0 && mt_ranges_insert(address, size, site)) {
         note_allocation(cut->shard, self, site);
         change_site(cut->shard, site, (int64_t)size, 1);

@@ -2,7 +2,7 @@
 
 #include <stddef.h>
 
-struct mt_stop_bounds mt_stop_bounds = {.rise = INT64_MAX};
+struct mt_stop_bounds mt_stop_bounds = {.rise = INT64_MAX, .size = UINT64_MAX};
 void (*mt_stops_limit_passed)(const struct mt_stop_event *event);
 
 /* A debugger writes slots at any instruction of ours, so kind and state change together or not at all. */
@@ -97,7 +97,7 @@ static bool find_bounds(int64_t live, int64_t peak) {
     bounds.low = low;
     bounds.more = bounds.words != 0 || bounds.first <= bounds.last;
     mt_stop_bounds = bounds;
-    return low > INT64_MIN || bounds.size < UINT64_MAX || bounds.more != 0;
+    return low > INT64_MIN || bounds.size <= MT_SHADOW_MAX || bounds.more != 0;
 }
 
 /* Of a block or range that ends: its own stop; and a word in it can be read no longer. */

@@ -6,7 +6,8 @@
  * told together with that event.
  *
  * A condition that waits for live bytes to rise costs nothing: the comparison with the peak, which every event makes,
- * tells of it as well (account.c). For the others each event is compared with bounds that were worked out before. */
+ * tells of it as well (account.c). One that waits for large blocks costs these alone. For the others each event is
+ * compared with bounds that were worked out before. */
 #ifndef MEMTRACE_RECORDER_STOPS_H
 #define MEMTRACE_RECORDER_STOPS_H
 
@@ -24,9 +25,10 @@ struct mt_ended {
     bool is_range; /* every block that starts in it is gone */
 };
 
-/* Outside of these some condition may have changed. All but `rise` are valid while `stops_state` is MT_STOPS_ACTIVE. */
+/* Outside of these some condition may have changed. Valid while `stops_state` is MT_STOPS_ACTIVE; `rise` and `size`,
+ * which account.c looks at by itself, always. */
 struct mt_stop_bounds {
-    int64_t rise;         /* live bytes, from here on; looked at whatever `stops_state` is */
+    int64_t rise;         /* live bytes, from here on */
     int64_t low;          /* live bytes, below it */
     uint64_t size;        /* of an allocation: from here on */
     uint64_t first, last; /* addresses whose end matters; first > last: none */

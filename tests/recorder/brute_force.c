@@ -254,11 +254,13 @@ static uint64_t choose_size(void) {
 /* Slots and windows as they are described, each looked at after every event. */
 #define STOPS 3
 static struct mt_stop stops[STOPS];
+static int64_t born_size = -1;                 /* of this event; -1: nothing was allocated */
 static int64_t total_before;                   /* the last event */
 static int64_t counted[THREADS], counted_peak; /* while windows count */
 
 static void set_stop(void) {
-    static const enum mt_stop_kind kinds[] = {MT_STOP_NONE, MT_STOP_HEAP, MT_STOP_HEAP, MT_STOP_PEAK, MT_STOP_FREE};
+    static const enum mt_stop_kind kinds[] = {MT_STOP_NONE, MT_STOP_HEAP, MT_STOP_HEAP,
+                                              MT_STOP_PEAK, MT_STOP_FREE, MT_STOP_ALLOCATION};
     unsigned slot = below(STOPS);
     int64_t around = below(2) ? model.total : model.maximum;
     int64_t argument = around + (int64_t)choose_size() - (int64_t)(below(2) ? choose_size() : 0);
@@ -266,6 +268,8 @@ static void set_stop(void) {
                                    .argument = argument > 0 ? (uint64_t)argument : 0};
     if (stops[slot].kind == MT_STOP_FREE)
         stops[slot].argument = 8; /* no block of this process */
+    if (stops[slot].kind == MT_STOP_ALLOCATION)
+        stops[slot].argument = choose_size() + below(2);
     memtrace_image.stops[slot] = stops[slot];
     memtrace_image.stops_state |= MT_STOPS_CHANGED;
 }
@@ -277,6 +281,8 @@ static bool stop_is_met(struct mt_stop *stop, int64_t maximum_before) {
         stop->is_over = model.total > argument;
         return stop->is_over && !was_over;
     }
+    if (stop->kind == MT_STOP_ALLOCATION)
+        return born_size >= argument;
     if (stop->kind != MT_STOP_PEAK)
         return false;
     if (model.total < total_before)
@@ -292,7 +298,8 @@ static void compare_stops(int64_t maximum_before) {
     bool each_event = false; /* has to be looked at from now on */
     for (unsigned i = 0; i < STOPS; i++) {
         expected |= (uint32_t)stop_is_met(&stops[i], maximum_before) << i;
-        each_event = each_event || stops[i].is_over || stops[i].kind == MT_STOP_FREE;
+        each_event = each_event || stops[i].is_over || stops[i].kind == MT_STOP_FREE ||
+                     (stops[i].kind == MT_STOP_ALLOCATION && stops[i].argument <= MT_SHADOW_MAX);
         if (memtrace_image.stops[i].is_over != stops[i].is_over)
             fail("stop %u is over: %u", i, memtrace_image.stops[i].is_over);
     }
@@ -303,6 +310,7 @@ static void compare_stops(int64_t maximum_before) {
     if ((memtrace_image.stops_state != 0) != each_event)
         fail("events are looked at: %u", memtrace_image.stops_state);
     threads[actor]->stop.fired = 0;
+    born_size = -1;
 }
 
 static void compare_windows(void) {
@@ -349,6 +357,7 @@ static void enter_place(struct place *place, uint64_t size, int key) {
     *place = (struct place){place->address, true, size, key};
     model_change(&model, key, (int64_t)size, 1);
     last_key[actor] = key;
+    born_size = (int64_t)size;
 }
 
 static bool is_dense(const struct place *place) {
@@ -449,6 +458,7 @@ static void map(void) {
     model_cut(&model, start, length);
     model_map(&model, start, length, key);
     last_key[actor] = key;
+    born_size = (int64_t)length;
     end_event();
 }
 
@@ -506,6 +516,7 @@ static void remap(void) {
     if (known) {
         model_map(&model, to, to_length, key);
         last_key[actor] = key;
+        born_size = (int64_t)to_length;
     }
     if (known || replaced)
         end_event();
