@@ -77,6 +77,7 @@ struct mt_stop {
 enum mt_stops_state {
     MT_STOPS_ACTIVE = 1,  /* the recorder's own: some of them have to be compared with every event */
     MT_STOPS_CHANGED = 2, /* written by a debugger */
+    MT_STOPS_ENDS = 4,    /* the recorder's own: or with what every event ends */
 };
 /* What happens at a stop. */
 enum mt_stop_action {

@@ -104,10 +104,10 @@ static inline __attribute__((always_inline)) void commit_peak(struct mt_shard *s
 
 /* An event that somebody measures, or that may have met a stop. */
 static __attribute__((noinline)) void look_closely(struct mt_shard *shard, struct mt_self *self,
-                                                   struct mt_stop_event event, struct mt_ended ended, bool stops) {
+                                                   struct mt_stop_event event, struct mt_ended ended) {
     if (mt_window_counts)
         mt_window_note(shard, self, event.net_bytes);
-    if (stops || shard->live_bytes >= mt_stop_bounds.rise || event.size >= mt_stop_bounds.size)
+    if (mt_stops_may_fire(event.site, event.size, ended))
         mt_stops_look(self, &event, ended);
     if (shard->live_bytes >= shard->peak_bytes)
         commit_peak(shard, self);
@@ -120,11 +120,12 @@ static inline __attribute__((always_inline)) void commit(struct mt_shard *shard,
     shard->events++;
     if (__builtin_expect((shard->events & (CLOCK_EVERY - 1)) == 0, 0))
         sample_clock(self);
-    shard->live_bytes += event.net_bytes;
-    bool stops = mt_stops_are_set() && mt_stops_may_fire(event.site, event.size, ended);
-    if (!stops && shard->live_bytes < shard->look_from)
+    int64_t live = shard->live_bytes += event.net_bytes;
+    bool stops =
+        mt_stops_are_set(event.operation != MT_OP_ALLOCATE) && mt_stops_may_fire(event.site, event.size, ended);
+    if (!stops && live < shard->look_from)
         return;
-    if (__builtin_expect(stops || shard->live_bytes >= shard->look_closely_from, 0)) {
+    if (__builtin_expect(stops || live >= shard->look_closely_from, 0)) {
         /* Written out, so that the compiler makes these structures in memory here alone. */
         look_closely(shard, self,
                      (struct mt_stop_event){.operation = event.operation,
@@ -133,23 +134,29 @@ static inline __attribute__((always_inline)) void commit(struct mt_shard *shard,
                                             .size = event.size,
                                             .old_address = event.old_address,
                                             .net_bytes = event.net_bytes},
-                     (struct mt_ended){ended.start, ended.size, ended.is_range}, stops);
+                     (struct mt_ended){ended.start, ended.size, ended.is_range});
     } else { /* not below the peak, then */
+        shard->look_from = live;
         commit_peak(shard, self);
-        shard->look_from = shard->live_bytes;
     }
 }
 
-/* A block that is entered where one was still alive: its free was missed, so it ends here. */
-static inline int64_t end_missed(struct mt_shard *shard, uint32_t site, uint64_t size) {
-    change_site(shard, site, -(int64_t)size, -1);
-    return -(int64_t)size;
+/* Has the event that is about to end looked at, whatever it leaves. */
+static inline void look_at_this(struct mt_shard *shard) {
+    shard->look_from = shard->look_closely_from = INT64_MIN;
 }
 
-/* An event allocates so many bytes, other than in the shadow: has it looked at if a stop waits for that. */
+/* An event allocates so many bytes, other than in the shadow. */
 static inline void watch_size(struct mt_shard *shard, uint64_t size) {
     if (__builtin_expect(size >= mt_stop_bounds.size, 0))
-        shard->look_from = shard->look_closely_from = INT64_MIN;
+        look_at_this(shard);
+}
+
+/* A block that is entered where one was still alive: its free was missed, so it ends here. */
+static __attribute__((noinline, cold)) int64_t end_missed(struct mt_shard *shard, uint32_t site, uint64_t size) {
+    change_site(shard, site, -(int64_t)size, -1);
+    look_at_this(shard);
+    return -(int64_t)size;
 }
 
 /* Enters a block into the shadow or the table. *ret_missed: the bytes of a block that ended by it, negative. */
@@ -266,7 +273,7 @@ void mt_record_death(struct mt_self *self, uint64_t address) {
     bool locked = mt_lock(self);
     if (!record_death(self, address)) {
         mt_shard()->frees_ignored++;
-        if (mt_stops_are_set())
+        if (mt_stops_are_set(true))
             mt_stops_look_at_end(self, &(struct mt_stop_event){.operation = MT_OP_FREE, .address = address},
                                  block_ended(address, 0));
     }
@@ -301,7 +308,8 @@ bool mt_record_move_begin(struct mt_self *self, uint64_t address) {
 static inline struct mt_ended left_behind(const struct mt_thread *thread, uint64_t address, uint64_t size) {
     if (address != thread->address)
         return block_ended(thread->address, thread->size);
-    return size < thread->size ? block_ended(address + size, thread->size - size) : nothing_ended;
+    uint64_t kept = size + (size == 0); /* it stays where it is, and its first byte with it */
+    return kept < thread->size ? block_ended(address + kept, thread->size - kept) : nothing_ended;
 }
 
 /* Whether the books were cleared since the move began: its old block has gone with them. The lock is held. */
@@ -416,6 +424,8 @@ static void enter_range(struct cut *cut, struct mt_self *self, uint64_t address,
                         uint64_t moved_from, struct mt_ended ended) {
     memtrace_image.clock_monotonic = mt_clock_monotonic();
     watch_size(cut->shard, size);
+    if (ended.size != 0)
+        look_at_this(cut->shard);
     if (site != 0 && mt_ranges_insert(address, size, site)) {
         note_allocation(cut->shard, self, site);
         change_site(cut->shard, site, (int64_t)size, 1);
@@ -440,7 +450,7 @@ static void leave_range(struct cut *cut, struct mt_self *self, uint64_t address,
     if (cut->any) {
         mt_ranges_commit();
         commit(cut->shard, self, event, ended);
-    } else if (mt_stops_are_set()) { /* never recorded, but its bytes are gone all the same */
+    } else if (mt_stops_are_set(true)) { /* never recorded, but its bytes are gone all the same */
         mt_stops_look_at_end(self, &event, ended);
     }
 }
@@ -513,7 +523,7 @@ void *mt_record_mremap(struct mt_self *self, void *address, size_t old_size, siz
         mt_ranges_remove(to, new_size, cut_site, &cut);
         if (known) {
             uint32_t site = mt_site_for(self, mt_python_stack(self, kept), MT_MREMAP);
-            if (mt_stops_are_set() && cut.bytes != before.bytes) /* it also took another's place */
+            if (mt_stops_are_set(true) && cut.bytes != before.bytes) /* it also took another's place */
                 mt_stops_look_at_end(self,
                                      &(struct mt_stop_event){.operation = MT_OP_REALLOCATE,
                                                              .site = site,

@@ -48,8 +48,9 @@ uint32_t mt_python_stack_slowly(struct mt_self *self, uint32_t kept) {
 #define COMPARE_WIDE 200 /* events from one comparison of all sites to the next */
 #define THREADS 3
 #define MARKS 3
-#define PLACES 48 /* addresses where blocks may stand */
-#define PAGES 24  /* where ranges may */
+#define PLACES 48       /* addresses where blocks may stand */
+#define PLACES_APART 40 /* from here on none is in another's block */
+#define PAGES 24        /* where ranges may */
 #define PAGE 4096u
 #define FIRST_PAGE 0x7f3000000000u
 
@@ -254,6 +255,7 @@ static uint64_t choose_size(void) {
 /* Slots and windows as they are described, each looked at after every event. */
 #define STOPS 3
 static struct mt_stop stops[STOPS];
+static uint64_t ended_address;                 /* of the block that this event ended; 0: none */
 static int64_t born_size = -1;                 /* of this event; -1: nothing was allocated */
 static int64_t total_before;                   /* the last event */
 static int64_t counted[THREADS], counted_peak; /* while windows count */
@@ -267,7 +269,7 @@ static void set_stop(void) {
     stops[slot] = (struct mt_stop){.kind = kinds[below(sizeof kinds / sizeof kinds[0])],
                                    .argument = argument > 0 ? (uint64_t)argument : 0};
     if (stops[slot].kind == MT_STOP_FREE)
-        stops[slot].argument = 8; /* no block of this process */
+        stops[slot].argument = places[PLACES_APART + below(PLACES - PLACES_APART)].address;
     if (stops[slot].kind == MT_STOP_ALLOCATION)
         stops[slot].argument = choose_size() + below(2);
     memtrace_image.stops[slot] = stops[slot];
@@ -283,6 +285,8 @@ static bool stop_is_met(struct mt_stop *stop, int64_t maximum_before) {
     }
     if (stop->kind == MT_STOP_ALLOCATION)
         return born_size >= argument;
+    if (stop->kind == MT_STOP_FREE)
+        return ended_address == stop->argument;
     if (stop->kind != MT_STOP_PEAK)
         return false;
     if (model.total < total_before)
@@ -295,11 +299,13 @@ static bool stop_is_met(struct mt_stop *stop, int64_t maximum_before) {
 
 static void compare_stops(int64_t maximum_before) {
     uint32_t expected = 0;
-    bool each_event = false; /* has to be looked at from now on */
+    uint32_t state = 0; /* what has to be looked at from now on */
     for (unsigned i = 0; i < STOPS; i++) {
         expected |= (uint32_t)stop_is_met(&stops[i], maximum_before) << i;
-        each_event = each_event || stops[i].is_over || stops[i].kind == MT_STOP_FREE ||
-                     (stops[i].kind == MT_STOP_ALLOCATION && stops[i].argument <= MT_SHADOW_MAX);
+        if (stops[i].is_over || (stops[i].kind == MT_STOP_ALLOCATION && stops[i].argument <= MT_SHADOW_MAX))
+            state |= MT_STOPS_ACTIVE;
+        if (stops[i].kind == MT_STOP_FREE)
+            state |= MT_STOPS_ENDS;
         if (memtrace_image.stops[i].is_over != stops[i].is_over)
             fail("stop %u is over: %u", i, memtrace_image.stops[i].is_over);
     }
@@ -307,10 +313,11 @@ static void compare_stops(int64_t maximum_before) {
         fail("stops %#x fired instead of %#x", threads[actor]->stop.fired, expected);
     if (expected != 0 && threads[actor]->stop.live_bytes != model.total)
         fail("a stop told of %lld live bytes", (long long)threads[actor]->stop.live_bytes);
-    if ((memtrace_image.stops_state != 0) != each_event)
-        fail("events are looked at: %u", memtrace_image.stops_state);
+    if (memtrace_image.stops_state != state)
+        fail("the state of stops is %u instead of %u", memtrace_image.stops_state, state);
     threads[actor]->stop.fired = 0;
     born_size = -1;
+    ended_address = 0;
 }
 
 static void compare_windows(void) {
@@ -348,6 +355,7 @@ static void end_event(void) {
 static void kill_place(struct place *place) {
     model_change(&model, place->key, -(int64_t)place->size, -1);
     place->alive = false;
+    ended_address = place->address;
 }
 
 /* Small blocks are dense or not as the place is, so that one address is always looked for where it was put. */
@@ -369,11 +377,14 @@ static void birth(void) {
     uint64_t size = choose_size();
     if (place->alive && below(16) != 0) /* a death is seldom missed */
         return;
-    if (place->alive && is_dense(place)) /* the new block must go where the old one stands */
+    bool ends_nothing = place->alive && place->size == 0; /* of a missed free only the bytes tell */
+    if (place->alive && is_dense(place))                  /* the new block must go where the old one stands */
         size = place->size;
     unsigned allocator = is_dense(place);
     mt_record_birth(threads[actor], place->address, size, block_allocators[allocator], is_dense(place));
     enter_place(place, size, choose_key(allocator));
+    if (ends_nothing)
+        ended_address = 0;
     end_event();
 }
 
@@ -395,6 +406,11 @@ static void death(void) {
     if (!was_alive) {
         if (mt_shard()->frees_ignored != ignored + 1)
             fail("the free of an unknown block was not counted as ignored");
+        for (unsigned i = 0; i < STOPS; i++)
+            if ((threads[actor]->stop.fired >> i & 1) !=
+                (stops[i].kind == MT_STOP_FREE && stops[i].argument == place->address))
+                fail("stop %u at the end of an unknown block: %#x fired", i, threads[actor]->stop.fired);
+        threads[actor]->stop.fired = 0;
         return;
     }
     kill_place(place);
@@ -436,6 +452,8 @@ static void move(void) {
         kill_place(old);
         mt_record_move_settle(threads[actor], place->address, size, block_allocators[allocator], is_dense(place));
         enter_place(place, size, choose_key(allocator));
+        if (place == old)
+            ended_address = 0; /* it stays */
     }
     }
     end_event();
@@ -608,11 +626,11 @@ static bool set_up(void) {
     /* The first half of the places belongs to the malloc family, eight bytes apart or large; the second to small
      * objects. */
     for (uint64_t i = 0; i < PLACES; i++)
-        places[i].address = i < 8            ? 0x555500001000 + i * 8
-                            : i < 16         ? 0x555500400000 + i * 0x10010
-                            : i < PLACES / 2 ? 0x7ffff7000010 + i * 16
-                            : i < 40         ? 0x7f0000000000 + i * 16
-                                             : 0x7f00000fff00 + i * 0x4000;
+        places[i].address = i < 8              ? 0x555500001000 + i * 8
+                            : i < 16           ? 0x555500400000 + i * 0x10010
+                            : i < PLACES / 2   ? 0x7ffff7000010 + i * 16
+                            : i < PLACES_APART ? 0x7f0000000000 + i * 16
+                                               : 0x7f00000fff00 + i * 0x4000;
     model.keys = (int)stacks * THREADS * ALLOCATORS * MARKS;
     return true;
 }
