@@ -115,19 +115,7 @@ static void compare_sums(void) {
     size_t used = (size_t)model.keys * sizeof now[0];
     memset(now, 0, used);
     memset(peak, 0, used);
-    for (uint64_t i = 1; i < memtrace_image.sites.count; i++) {
-        const struct mt_site *site = image_site((uint32_t)i);
-        int64_t peak_bytes;
-        uint32_t peak_blocks;
-        if (site->state == 0)
-            continue;
-        int key = key_of_site(site);
-        image_site_at_peak(site, &peak_bytes, &peak_blocks);
-        now[key].bytes += site->bytes;
-        now[key].blocks += site->blocks;
-        peak[key].bytes += peak_bytes;
-        peak[key].blocks += peak_blocks;
-    }
+    model_sum_image(key_of_site, now, peak);
     for (int key = 0; key < model.keys; key++) {
         if (memcmp(&now[key], &model.now[key], sizeof now[key]) != 0)
             fail("site %d holds %lld bytes in %lld blocks instead of %lld in %lld", key, (long long)now[key].bytes,
