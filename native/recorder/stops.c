@@ -2,6 +2,8 @@
 
 #include <stddef.h>
 
+#include "recorder/young.h"
+
 struct mt_stop_bounds mt_stop_bounds = {.rise = INT64_MAX, .low = INT64_MIN, .size = UINT64_MAX, .first = UINT64_MAX};
 void (*mt_stops_limit_passed)(const struct mt_stop_event *event);
 
@@ -86,6 +88,9 @@ static uint32_t find_bounds(int64_t live, int64_t peak) {
             watch_address(&bounds, slot->argument, slot->argument + sizeof(int64_t) - 1);
             bounds.words = 1;
             break;
+        case MT_STOP_TYPE:
+            bounds.types = 1;
+            break;
         default:
             break;
         }
@@ -93,7 +98,7 @@ static uint32_t find_bounds(int64_t live, int64_t peak) {
     bounds.rise = high < INT64_MAX ? high + 1 : INT64_MAX; /* above `live`, and `low` is not */
     bounds.low = low;
     mt_stop_bounds = bounds;
-    bool every_event = low > INT64_MIN || bounds.size <= MT_SHADOW_MAX || bounds.words != 0;
+    bool every_event = low > INT64_MIN || bounds.size <= MT_SHADOW_MAX || bounds.words != 0 || bounds.types != 0;
     return (every_event ? MT_STOPS_ACTIVE : 0) | (bounds.first <= bounds.last ? MT_STOPS_ENDS : 0);
 }
 
@@ -157,6 +162,26 @@ void mt_stops_look_at_end(struct mt_self *self, const struct mt_stop_event *even
     note(self, event, fired);
 }
 
+/* Looks for new objects. One at a time is told of: other slots have theirs at a later event. */
+static void look_at_young(struct mt_self *self, const struct mt_stop_event *event) {
+    for (unsigned i = 0; i < MT_STOPS; i++) {
+        struct mt_stop *slot = &memtrace_image.stops[i];
+        struct mt_stop stop = *slot;
+        struct mt_young young;
+        if (stop.kind != MT_STOP_TYPE) {
+            mt_young_forget(i);
+            continue;
+        }
+        if (!mt_young_look(i, &stop, self->index, event, &young) || (self->stop.fired != 0 && self->stop.object != 0))
+            continue;
+        change(slot, MT_STOP_TYPE, stop.is_over != 0, MT_STOP_NONE, false);
+        mt_young_forget(i);
+        note(self, event, UINT32_C(1) << i);
+        self->stop.object = young.address + (uint64_t)stop.limit;
+        self->stop.object_site = young.site;
+    }
+}
+
 void mt_stops_look(struct mt_self *self, const struct mt_stop_event *event, struct mt_ended ended) {
     int64_t live = mt_shard()->live_bytes, peak = mt_shard()->peak_bytes;
     /* Taken back first: what a debugger changes from here on is looked at once more, at the next event. */
@@ -166,6 +191,7 @@ void mt_stops_look(struct mt_self *self, const struct mt_stop_event *event, stru
     for (unsigned i = 0; i < MT_STOPS; i++)
         fired |= (uint32_t)is_met(&memtrace_image.stops[i], event, live, peak) << i;
     note(self, event, fired);
+    look_at_young(self, event);
     uint32_t active = MT_STOPS_ACTIVE;
     __atomic_compare_exchange_n(&memtrace_image.stops_state, &active, find_bounds(live, most(peak, live)), false,
                                 __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);

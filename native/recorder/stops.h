@@ -32,6 +32,7 @@ struct mt_stop_bounds {
     uint64_t size;        /* of an allocation: from here on */
     uint64_t first, last; /* addresses whose end matters; first > last: none */
     uint32_t words;       /* there are words to be read */
+    uint32_t types;       /* somebody waits for a new object: every event is looked at */
 } __attribute__((aligned(64)));
 extern struct mt_stop_bounds mt_stop_bounds;
 
@@ -54,8 +55,8 @@ static inline bool mt_stops_may_fire(uint32_t site, uint64_t size, struct mt_end
     int64_t live = mt_shard()->live_bytes;
     return (memtrace_image.stops_state & MT_STOPS_CHANGED) != 0 || live >= bounds->rise || live < bounds->low ||
            (site != 0 && size >= bounds->size) ||
-           (ended.start <= bounds->last && ended.start + ended.size > bounds->first) ||
-           (__builtin_expect(bounds->words != 0, 0) && mt_stops_words_may_fire());
+           (ended.start <= bounds->last && ended.start + ended.size > bounds->first) || bounds->types != 0 ||
+           (bounds->words != 0 && mt_stops_words_may_fire());
 }
 
 /* A block that no table knows is about to go: words in it are read no longer. Takes the lock itself. */
