@@ -170,13 +170,10 @@ static struct mt_error *emit_references(const struct answer *answer) {
 static struct mt_error *run(struct mt_call *call) {
     struct answer answer = {.call = call};
     struct mt_graph *graph;
-    struct mt_error *error = mt_call_census(call, &answer.census);
-    if (!error)
-        error = mt_object_address_parse(call, answer.census, &answer.asked);
-    if (!error)
-        error = mt_call_graph(call, &graph);
+    struct mt_error *error = mt_object_address_in_graph(call, &answer.asked, &graph);
     if (error)
         return error;
+    answer.census = graph->census;
     struct mt_python *python = answer.census->python;
     mt_graph_explain(graph, answer.asked.object, &answer.explanation);
     answer.gc = mt_object_gc_state(python, answer.asked.address, answer.asked.type);

@@ -114,6 +114,15 @@ static bool is_own_block(const struct mt_object_address *address) {
     return !address->part || strcmp(address->part, "object") == 0;
 }
 
+struct mt_error *mt_object_address_in_graph(struct mt_call *call, struct mt_object_address *ret,
+                                            struct mt_graph **ret_graph) {
+    struct mt_census *census;
+    struct mt_error *error = mt_call_census(call, &census);
+    if (!error)
+        error = mt_object_address_parse(call, census, ret);
+    return error ? error : mt_call_graph(call, ret_graph);
+}
+
 bool mt_object_address_words(const struct mt_object_address *address, struct mt_strbuf *out) {
     const struct mt_address *given = &address->given;
     if (given->live_blocks == 0 && !address->part)

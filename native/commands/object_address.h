@@ -9,6 +9,7 @@
 #include "commands/address.h"
 #include "commands/command.h"
 #include "heap/census.h"
+#include "heap/graph.h"
 
 /* What the help of commands says of their ADDR. */
 #define MT_OBJECT_ADDRESS_DETAILS                                                                                      \
@@ -29,6 +30,9 @@ struct mt_object_address {
 /* The object that `call->argument` means. MT_ERROR_USAGE: there is no argument; MT_ERROR_NOT_FOUND: the address is in
  * no live object, and the error says what is there instead. */
 struct mt_error *mt_object_address_parse(struct mt_call *call, struct mt_census *census, struct mt_object_address *ret);
+/* The same, and the graph of the whole heap that it is in. What means no object is told before that is read. */
+struct mt_error *mt_object_address_in_graph(struct mt_call *call, struct mt_object_address *ret,
+                                            struct mt_graph **ret_graph);
 /* How an argument that is not the object's own address relates to it: ", the only live block of row 3 is its buffer,
  * 100,000,000 bytes", ", 0x7f.. is in its buffer, 80 bytes". Nothing when there is nothing to say; then false. */
 bool mt_object_address_words(const struct mt_object_address *address, struct mt_strbuf *out);

@@ -372,12 +372,7 @@ static size_t wanted(const struct mt_options *options) {
 
 static struct mt_error *run(struct mt_call *call) {
     struct answer answer = {.call = call};
-    struct mt_census *census;
-    struct mt_error *error = mt_call_census(call, &census);
-    if (!error)
-        error = mt_object_address_parse(call, census, &answer.asked);
-    if (!error)
-        error = mt_call_graph(call, &answer.graph);
+    struct mt_error *error = mt_object_address_in_graph(call, &answer.asked, &answer.graph);
     if (!error)
         error = mt_paths_find(answer.graph, answer.asked.object, wanted(&call->options), &call->watch, &answer.paths);
     if (error)

@@ -357,16 +357,11 @@ static struct mt_error *write_answer(struct answer *answer) {
 /* The graph to ask: of a remote process the part that a search finds, where that is certain. */
 static struct mt_error *choose_graph(struct answer *answer, struct mt_searched **ret_searched) {
     struct mt_call *call = answer->call;
-    struct mt_census *census;
     struct mt_error *error =
         mt_searched_holders_find(call, !(call->options.given & MT_OPTION_DIRECT), ret_searched, &answer->graph);
     if (!error && answer->graph)
         return mt_object_address_parse(call, answer->graph->census, &answer->asked);
-    if (!error)
-        error = mt_call_census(call, &census);
-    if (!error)
-        error = mt_object_address_parse(call, census, &answer->asked);
-    return error ? error : mt_call_graph(call, &answer->graph);
+    return error ? error : mt_object_address_in_graph(call, &answer->asked, &answer->graph);
 }
 
 static struct mt_error *run(struct mt_call *call) {

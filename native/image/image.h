@@ -78,8 +78,9 @@ struct mt_stop {
     int64_t limit;
 };
 enum mt_stops_state {
-    MT_STOPS_ACTIVE = 1,  /* the recorder's own: there is at least one */
+    MT_STOPS_ACTIVE = 1,  /* the recorder's own: some of them have to be compared with every event */
     MT_STOPS_CHANGED = 2, /* written by a debugger */
+    MT_STOPS_ENDS = 4,    /* the recorder's own: or with what every event ends */
 };
 /* What happens at a stop. */
 enum mt_stop_action {
@@ -291,13 +292,13 @@ struct mt_shard {
     uint64_t peak_time;   /* CLOCK_MONOTONIC ns, as of the last clock sample before it */
     uint32_t peak_thread; /* thread slot that set the peak */
     uint32_t reserved2;
-    /* the resettable peak of marks and steps; same rule with its own epoch and a parallel site pool */
-    uint64_t window_epoch;
-    int64_t window_peak_bytes;
-    struct mt_pool_ref window_sites; /* directory 0: none */
-    uint64_t events;                 /* recorded births, deaths and moves */
-    uint64_t frees_ignored;          /* of blocks that were not recorded (older than the recording) */
-    struct mt_pool_ref table_pages;  /* of uint64_t */
+    int64_t look_from;         /* the recorder's own: of live bytes (recorder/account.c) */
+    int64_t window_peak_bytes; /* the highest since the last line of Python that was measured */
+    int64_t look_closely_from; /* the recorder's own, likewise */
+    uint64_t reserved3[2];
+    uint64_t events;                /* recorded births, deaths and moves */
+    uint64_t frees_ignored;         /* of blocks that were not recorded (older than the recording) */
+    struct mt_pool_ref table_pages; /* of uint64_t */
     uint64_t shadow_root;
     struct mt_pool_ref ranges;
 };

@@ -14,13 +14,23 @@
 #define CLOCK_EVERY 256u
 #define NAME_EVERY 1024u
 
+/* One comparison tells of all that an event may have brought about by raising live bytes: below `look_from` it is
+ * nothing. From there on it is a new peak, or it is at least at `look_closely_from`: there a stop may be met (below the
+ * peak too, where live bytes were before the stop was set), or somebody measures, who wants all events. */
+void mt_account_watch_live_bytes(void) {
+    struct mt_shard *shard = mt_shard();
+    int64_t closely = mt_window_counts ? INT64_MIN : mt_stop_bounds.rise;
+    shard->look_closely_from = closely;
+    shard->look_from = closely < shard->peak_bytes ? closely : shard->peak_bytes;
+}
+
 bool mt_account_init(void) {
     struct mt_shard *shard = mt_shard();
     mt_pool_init(&shard->table_pages, sizeof(uint64_t), 9);
     mt_pool_init(&shard->ranges, sizeof(struct mt_range), 6);
     shard->shadow_root = (uint64_t)mt_shadow_root;
     shard->epoch = 1;
-    shard->window_epoch = 1;
+    mt_account_watch_live_bytes();
     return mt_threads_init() && mt_sites_init();
 }
 
@@ -39,6 +49,7 @@ void mt_account_clear(void) {
     shard->live_bytes = shard->live_blocks = shard->peak_bytes = 0;
     shard->peak_event = shard->peak_time = shard->events = shard->frees_ignored = 0;
     shard->peak_thread = 0;
+    mt_account_watch_live_bytes();
     for (unsigned i = 0; i < MT_DROP_KINDS; i++)
         memtrace_image.dropped[i] = 0;
 }
@@ -83,37 +94,68 @@ static inline struct mt_ended block_ended(uint64_t address, uint64_t size) {
     return (struct mt_ended){address, size + (size == 0), false};
 }
 
+static inline __attribute__((always_inline)) void commit_peak(struct mt_shard *shard, const struct mt_self *self) {
+    shard->peak_bytes = shard->live_bytes;
+    shard->peak_event = shard->events;
+    shard->peak_time = memtrace_image.clock_monotonic;
+    shard->peak_thread = self->index;
+    __atomic_store_n(&shard->epoch, shard->epoch + 1, __ATOMIC_RELEASE);
+}
+
+/* An event that somebody measures, or that may have met a stop. */
+static __attribute__((noinline)) void look_closely(struct mt_shard *shard, struct mt_self *self,
+                                                   struct mt_stop_event event, struct mt_ended ended) {
+    if (mt_window_counts)
+        mt_window_note(shard, self, event.net_bytes);
+    if (mt_stops_may_fire(event.site, event.size, ended))
+        mt_stops_look(self, &event, ended);
+    if (shard->live_bytes >= shard->peak_bytes)
+        commit_peak(shard, self);
+    mt_account_watch_live_bytes();
+}
+
 /* Closes an event with the net change of all it touched. */
 static inline __attribute__((always_inline)) void commit(struct mt_shard *shard, struct mt_self *self,
                                                          struct mt_stop_event event, struct mt_ended ended) {
     shard->events++;
     if (__builtin_expect((shard->events & (CLOCK_EVERY - 1)) == 0, 0))
         sample_clock(self);
-    shard->live_bytes += event.net_bytes;
-    if (__builtin_expect(mt_window_counts, 0))
-        mt_window_note(shard, self, event.net_bytes);
-    if (mt_stops_are_set() && mt_stops_may_fire(event.site, event.size, ended))
+    int64_t live = shard->live_bytes += event.net_bytes;
+    bool stops =
+        mt_stops_are_set(event.operation != MT_OP_ALLOCATE) && mt_stops_may_fire(event.site, event.size, ended);
+    if (!stops && live < shard->look_from)
+        return;
+    if (__builtin_expect(stops || live >= shard->look_closely_from, 0)) {
         /* Written out, so that the compiler makes these structures in memory here alone. */
-        mt_stops_look(self,
-                      (struct mt_stop_event){.operation = event.operation,
-                                             .site = event.site,
-                                             .address = event.address,
-                                             .size = event.size,
-                                             .old_address = event.old_address,
-                                             .net_bytes = event.net_bytes},
-                      (struct mt_ended){ended.start, ended.size, ended.is_range});
-    if (shard->live_bytes >= shard->peak_bytes) {
-        shard->peak_bytes = shard->live_bytes;
-        shard->peak_event = shard->events;
-        shard->peak_time = memtrace_image.clock_monotonic;
-        shard->peak_thread = self->index;
-        __atomic_store_n(&shard->epoch, shard->epoch + 1, __ATOMIC_RELEASE);
+        look_closely(shard, self,
+                     (struct mt_stop_event){.operation = event.operation,
+                                            .site = event.site,
+                                            .address = event.address,
+                                            .size = event.size,
+                                            .old_address = event.old_address,
+                                            .net_bytes = event.net_bytes},
+                     (struct mt_ended){ended.start, ended.size, ended.is_range});
+    } else { /* not below the peak, then */
+        shard->look_from = live;
+        commit_peak(shard, self);
     }
 }
 
+/* Has the event that is about to end looked at, whatever it leaves. */
+static inline void look_at_this(struct mt_shard *shard) {
+    shard->look_from = shard->look_closely_from = INT64_MIN;
+}
+
+/* An event allocates so many bytes, other than in the shadow. */
+static inline void watch_size(struct mt_shard *shard, uint64_t size) {
+    if (__builtin_expect(size >= mt_stop_bounds.size, 0))
+        look_at_this(shard);
+}
+
 /* A block that is entered where one was still alive: its free was missed, so it ends here. */
-static inline int64_t end_missed(struct mt_shard *shard, uint32_t site, uint64_t size) {
+static __attribute__((noinline, cold)) int64_t end_missed(struct mt_shard *shard, uint32_t site, uint64_t size) {
     change_site(shard, site, -(int64_t)size, -1);
+    look_at_this(shard);
     return -(int64_t)size;
 }
 
@@ -129,6 +171,7 @@ static inline __attribute__((always_inline)) bool enter(struct mt_shard *shard, 
         return ok;
     }
     struct mt_block before;
+    watch_size(shard, size);
     if (!mt_table_insert(&(struct mt_block){address, size, site}, &before))
         return false;
     if (__builtin_expect(before.site != 0, 0))
@@ -230,7 +273,7 @@ void mt_record_death(struct mt_self *self, uint64_t address) {
     bool locked = mt_lock(self);
     if (!record_death(self, address)) {
         mt_shard()->frees_ignored++;
-        if (mt_stops_are_set())
+        if (mt_stops_are_set(true))
             mt_stops_look_at_end(self, &(struct mt_stop_event){.operation = MT_OP_FREE, .address = address},
                                  block_ended(address, 0));
     }
@@ -265,7 +308,8 @@ bool mt_record_move_begin(struct mt_self *self, uint64_t address) {
 static inline struct mt_ended left_behind(const struct mt_thread *thread, uint64_t address, uint64_t size) {
     if (address != thread->address)
         return block_ended(thread->address, thread->size);
-    return size < thread->size ? block_ended(address + size, thread->size - size) : nothing_ended;
+    uint64_t kept = size + (size == 0); /* it stays where it is, and its first byte with it */
+    return kept < thread->size ? block_ended(address + kept, thread->size - kept) : nothing_ended;
 }
 
 /* Whether the books were cleared since the move began: its old block has gone with them. The lock is held. */
@@ -379,6 +423,9 @@ static struct mt_ended range_ended(const struct cut *cut, uint64_t address, uint
 static void enter_range(struct cut *cut, struct mt_self *self, uint64_t address, uint64_t size, uint32_t site,
                         uint64_t moved_from, struct mt_ended ended) {
     memtrace_image.clock_monotonic = mt_clock_monotonic();
+    watch_size(cut->shard, size);
+    if (ended.size != 0)
+        look_at_this(cut->shard);
     if (site != 0 && mt_ranges_insert(address, size, site)) {
         note_allocation(cut->shard, self, site);
         change_site(cut->shard, site, (int64_t)size, 1);
@@ -403,7 +450,7 @@ static void leave_range(struct cut *cut, struct mt_self *self, uint64_t address,
     if (cut->any) {
         mt_ranges_commit();
         commit(cut->shard, self, event, ended);
-    } else if (mt_stops_are_set()) { /* never recorded, but its bytes are gone all the same */
+    } else if (mt_stops_are_set(true)) { /* never recorded, but its bytes are gone all the same */
         mt_stops_look_at_end(self, &event, ended);
     }
 }
@@ -476,7 +523,7 @@ void *mt_record_mremap(struct mt_self *self, void *address, size_t old_size, siz
         mt_ranges_remove(to, new_size, cut_site, &cut);
         if (known) {
             uint32_t site = mt_site_for(self, mt_python_stack(self, kept), MT_MREMAP);
-            if (mt_stops_are_set() && cut.bytes != before.bytes) /* it also took another's place */
+            if (mt_stops_are_set(true) && cut.bytes != before.bytes) /* it also took another's place */
                 mt_stops_look_at_end(self,
                                      &(struct mt_stop_event){.operation = MT_OP_REALLOCATE,
                                                              .site = site,

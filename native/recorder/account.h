@@ -18,6 +18,8 @@
 
 bool mt_account_init(void); /* false when memory is out */
 void mt_account_clear(void);
+/* Works out anew what live bytes are compared with: mt_window_counts has changed. The lock is held. */
+void mt_account_watch_live_bytes(void);
 
 void mt_record_birth(struct mt_self *self, uint64_t address, uint64_t size, enum mt_allocator allocator, bool dense);
 void mt_record_death(struct mt_self *self, uint64_t address);

@@ -53,7 +53,7 @@ static bool uses_monitoring(void) {
     return memtrace_image.python_version >= MONITORING_VERSION;
 }
 
-static const char *install(void) {
+static const char *install(struct mt_self *self) {
     if (mt_capi.PyCode_Type == NULL && !mt_capi_bind(&python_module))
         return "this CPython hides a part of its C API that stops need";
     if (!mt_python_is_proven())
@@ -65,12 +65,12 @@ static const char *install(void) {
     if (problem == NULL) {
         mt_python_stops.means = uses_monitoring() ? MT_PYTHON_MEANS_MONITORING : MT_PYTHON_MEANS_TRACING;
         mt_window_suspects = uses_monitoring() ? NULL : mt_tracing_suspects;
-        mt_window_counts = true;
+        mt_window_count(self, true);
     }
     return problem;
 }
 
-static void remove_all(void) {
+static void remove_all(struct mt_self *self) {
     mt_steps_cancel();
     mt_steps_measure_end();
     mt_watched_clear();
@@ -79,7 +79,7 @@ static void remove_all(void) {
     else
         mt_tracing_remove();
     mt_python_stops.means = MT_PYTHON_MEANS_NONE;
-    mt_window_counts = false;
+    mt_window_count(self, false);
 }
 
 static bool is_same_stop(const struct mt_python_stop *a, const struct mt_python_stop *b) {
@@ -146,13 +146,13 @@ static const char *obey(struct mt_self *self) {
     bool is_new = stops->means == MT_PYTHON_MEANS_NONE;
     bool wanted = has_slots() || stops->step != MT_PYTHON_STEP_NONE;
     if (wanted && (is_new || !uses_monitoring()))
-        problem = install();
+        problem = install(self);
     if (problem == NULL && stops->means != MT_PYTHON_MEANS_NONE)
         obey_slots(self, is_new);
     if (problem == NULL && stops->step != MT_PYTHON_STEP_NONE)
         problem = obey_step(self);
     if (!wanted && stops->means != MT_PYTHON_MEANS_NONE)
-        remove_all();
+        remove_all(self);
     if (!wanted)
         silenced = false;
     strncpy(stops->problem, problem != NULL ? problem : "", sizeof stops->problem - 1);
@@ -277,5 +277,5 @@ void mt_python_event(struct mt_self *self, enum mt_python_event event, struct mt
         mt_steps_measure_from_here(self, watched, line);
     /* A step's end may be the end of all that was wanted. */
     if (mt_python_stops.means != MT_PYTHON_MEANS_NONE && !has_slots() && !mt_steps_is_stepping())
-        remove_all();
+        remove_all(self);
 }

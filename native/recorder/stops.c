@@ -4,7 +4,7 @@
 
 #include "recorder/young.h"
 
-struct mt_stop_bounds mt_stop_bounds;
+struct mt_stop_bounds mt_stop_bounds = {.rise = INT64_MAX, .low = INT64_MIN, .size = UINT64_MAX, .first = UINT64_MAX};
 void (*mt_stops_limit_passed)(const struct mt_stop_event *event);
 
 /* A debugger writes slots at any instruction of ours, so kind and state change together or not at all. */
@@ -40,13 +40,8 @@ static int64_t word_of(const struct mt_stop *slot) {
     return *(const volatile int64_t *)slot->argument;
 }
 
-bool mt_stops_more_may_fire(uint64_t ended_start, uint64_t ended_size) {
-    const struct mt_stop_bounds *bounds = &mt_stop_bounds;
-    if (bounds->types != 0)
-        return true;
-    if (ended_size != 0 && ended_start <= bounds->last && ended_start + ended_size > bounds->first)
-        return true;
-    for (unsigned i = 0; i < MT_STOPS && bounds->words != 0; i++) {
+bool mt_stops_words_may_fire(void) {
+    for (unsigned i = 0; i < MT_STOPS; i++) {
         const struct mt_stop *slot = &memtrace_image.stops[i];
         if (slot->kind == MT_STOP_COUNT && word_of(slot) >= slot->limit)
             return true;
@@ -61,14 +56,12 @@ static void watch_address(struct mt_stop_bounds *bounds, uint64_t first, uint64_
         bounds->last = last;
 }
 
-/* What is to be noticed from now on; `peak`: the maximum so far. False: nothing. */
-static bool find_bounds(int64_t live, int64_t peak) {
+/* What is to be noticed from now on; `peak`: the maximum so far. Returns the `stops_state` for it. */
+static uint32_t find_bounds(int64_t live, int64_t peak) {
     struct mt_stop_bounds bounds = {.size = UINT64_MAX, .first = UINT64_MAX};
     int64_t low = INT64_MIN, high = INT64_MAX;
-    bool any = false;
     for (unsigned i = 0; i < MT_STOPS; i++) {
         const struct mt_stop *slot = &memtrace_image.stops[i];
-        any = any || slot->kind != MT_STOP_NONE;
         switch (slot->kind) {
         case MT_STOP_HEAP:
             if (slot->is_over)
@@ -102,11 +95,11 @@ static bool find_bounds(int64_t live, int64_t peak) {
             break;
         }
     }
-    bounds.low = low; /* both sides of `live`, so low <= high */
-    bounds.span = (uint64_t)high - (uint64_t)low;
-    bounds.more = bounds.words != 0 || bounds.types != 0 || bounds.first <= bounds.last;
+    bounds.rise = high < INT64_MAX ? high + 1 : INT64_MAX; /* above `live`, and `low` is not */
+    bounds.low = low;
     mt_stop_bounds = bounds;
-    return any;
+    bool every_event = low > INT64_MIN || bounds.size <= MT_SHADOW_MAX || bounds.words != 0 || bounds.types != 0;
+    return (every_event ? MT_STOPS_ACTIVE : 0) | (bounds.first <= bounds.last ? MT_STOPS_ENDS : 0);
 }
 
 /* Of a block or range that ends: its own stop; and a word in it can be read no longer. */
@@ -189,20 +182,19 @@ static void look_at_young(struct mt_self *self, const struct mt_stop_event *even
     }
 }
 
-void mt_stops_look(struct mt_self *self, struct mt_stop_event event, struct mt_ended ended) {
+void mt_stops_look(struct mt_self *self, const struct mt_stop_event *event, struct mt_ended ended) {
     int64_t live = mt_shard()->live_bytes, peak = mt_shard()->peak_bytes;
     /* Taken back first: what a debugger changes from here on is looked at once more, at the next event. */
     __atomic_store_n(&memtrace_image.stops_state, MT_STOPS_ACTIVE, __ATOMIC_SEQ_CST);
-    mt_stops_look_at_end(self, &event, ended);
+    mt_stops_look_at_end(self, event, ended);
     uint32_t fired = 0;
     for (unsigned i = 0; i < MT_STOPS; i++)
-        fired |= (uint32_t)is_met(&memtrace_image.stops[i], &event, live, peak) << i;
-    note(self, &event, fired);
-    look_at_young(self, &event);
-    if (!find_bounds(live, most(peak, live))) {
-        uint32_t active = MT_STOPS_ACTIVE;
-        __atomic_compare_exchange_n(&memtrace_image.stops_state, &active, 0, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
-    }
+        fired |= (uint32_t)is_met(&memtrace_image.stops[i], event, live, peak) << i;
+    note(self, event, fired);
+    look_at_young(self, event);
+    uint32_t active = MT_STOPS_ACTIVE;
+    __atomic_compare_exchange_n(&memtrace_image.stops_state, &active, find_bounds(live, most(peak, live)), false,
+                                __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
 }
 
 void mt_stops_forget_words(struct mt_self *self, uint64_t address, uint64_t size) {
@@ -235,6 +227,5 @@ void mt_stops_tell(struct mt_self *self) {
 }
 
 void mt_stops_restart(void) {
-    if (memtrace_image.stops_state != 0)
-        memtrace_image.stops_state |= MT_STOPS_CHANGED;
+    memtrace_image.stops_state |= MT_STOPS_CHANGED;
 }

@@ -5,7 +5,9 @@
  * lock, by an idle thread. What a signal handler does inside an event, and what an allocator gives back inside one, is
  * told together with that event.
  *
- * While no condition is near, all it costs is a few comparisons with bounds that were worked out before. */
+ * A condition that waits for live bytes to rise costs nothing: the comparison with the peak, which every event makes,
+ * tells of it as well (account.c). One that waits for large blocks costs these alone. For the others each event is
+ * compared with bounds that were worked out before. */
 #ifndef MEMTRACE_RECORDER_STOPS_H
 #define MEMTRACE_RECORDER_STOPS_H
 
@@ -23,44 +25,46 @@ struct mt_ended {
     bool is_range; /* every block that starts in it is gone */
 };
 
-/* Outside of these some condition may have changed. Valid while `stops_state` is MT_STOPS_ACTIVE. */
+/* Outside of these some condition may have changed. Valid unless `stops_state` has MT_STOPS_CHANGED. */
 struct mt_stop_bounds {
-    int64_t low;          /* of live bytes */
-    uint64_t span;        /* live bytes up to low + span */
+    int64_t rise;         /* live bytes, from here on */
+    int64_t low;          /* live bytes, below it */
     uint64_t size;        /* of an allocation: from here on */
     uint64_t first, last; /* addresses whose end matters; first > last: none */
     uint32_t words;       /* there are words to be read */
     uint32_t types;       /* somebody waits for a new object: every event is looked at */
-    uint32_t more;        /* any of these three */
 } __attribute__((aligned(64)));
 extern struct mt_stop_bounds mt_stop_bounds;
 
-/* Whether the end of a block, or a word, may have met a condition. */
-bool mt_stops_more_may_fire(uint64_t ended_start, uint64_t ended_size);
-/* Under the lock; by value, so that callers build it only on the way here. `event` without `fired`, `thread` and
- * `live_bytes`, which the shard has. */
-void mt_stops_look(struct mt_self *self, struct mt_stop_event event, struct mt_ended ended) __attribute__((cold));
+/* Whether a word has met its condition. */
+bool mt_stops_words_may_fire(void) __attribute__((cold));
+/* Under the lock. `event` without `fired`, `thread` and `live_bytes`, which the shard has. Sets the bounds anew. */
+void mt_stops_look(struct mt_self *self, const struct mt_stop_event *event, struct mt_ended ended)
+    __attribute__((cold));
 /* Looks only for what the end of these bytes means, of an event that is not yet committed. */
 void mt_stops_look_at_end(struct mt_self *self, const struct mt_stop_event *event, struct mt_ended ended);
 
-static inline bool mt_stops_are_set(void) {
-    return __builtin_expect(memtrace_image.stops_state != 0, 0);
+/* Whether every event has to be compared; or, with `ends`, every one that ends a block. */
+static inline bool mt_stops_are_set(bool ends) {
+    return __builtin_expect((memtrace_image.stops_state & ~(ends ? 0u : (uint32_t)MT_STOPS_ENDS)) != 0, 0);
 }
 
 /* Whether an event may have met a condition; `site` 0: it allocated nothing. */
 static inline bool mt_stops_may_fire(uint32_t site, uint64_t size, struct mt_ended ended) {
     const struct mt_stop_bounds *bounds = &mt_stop_bounds;
-    return memtrace_image.stops_state != MT_STOPS_ACTIVE ||
-           (uint64_t)mt_shard()->live_bytes - (uint64_t)bounds->low > bounds->span ||
+    int64_t live = mt_shard()->live_bytes;
+    return (memtrace_image.stops_state & MT_STOPS_CHANGED) != 0 || live >= bounds->rise || live < bounds->low ||
            (site != 0 && size >= bounds->size) ||
-           (__builtin_expect(bounds->more != 0, 0) && mt_stops_more_may_fire(ended.start, ended.size));
+           (ended.start <= bounds->last && ended.start + ended.size > bounds->first) || bounds->types != 0 ||
+           (bounds->words != 0 && mt_stops_words_may_fire());
 }
 
 /* A block that no table knows is about to go: words in it are read no longer. Takes the lock itself. */
 void mt_stops_forget_words(struct mt_self *self, uint64_t address, uint64_t size);
 
 static inline bool mt_stops_read_words(void) {
-    return mt_stops_are_set() && (mt_stop_bounds.words != 0 || memtrace_image.stops_state != MT_STOPS_ACTIVE);
+    return mt_stops_are_set(false) &&
+           (mt_stop_bounds.words != 0 || (memtrace_image.stops_state & MT_STOPS_CHANGED) != 0);
 }
 
 /* What the limit's slot does when it fires (recorder/limit.h); NULL: nothing. */

@@ -18,6 +18,13 @@ void mt_window_note_birth(const struct mt_shard *shard, struct mt_self *self, ui
     self->suspects[0] = birth;
 }
 
+void mt_window_count(struct mt_self *self, bool counts) {
+    bool locked = mt_lock(self);
+    mt_window_counts = counts;
+    mt_account_watch_live_bytes();
+    mt_unlock(self, locked);
+}
+
 /* The block was alive in all that was counted since its birth: without it each moment was lower by its size. */
 void mt_window_disown(struct mt_self *self, struct mt_birth *birth) {
     struct mt_shard *shard = mt_shard();

@@ -1,8 +1,8 @@
 /* What one thread allocates and frees between two moments, and how far the process's memory rose meanwhile.
  *
  * The counting goes on only while somebody measures (`mt_window_counts`): an event that nobody measures pays for one
- * look at that. Windows are opened, paused and closed by the thread that they are about, with the GIL held, while its
- * own work is hidden. */
+ * look at that, when a block is born. Windows are opened, paused and closed by the thread that they are about, with the
+ * GIL held, while its own work is hidden. */
 #ifndef MEMTRACE_RECORDER_WINDOW_H
 #define MEMTRACE_RECORDER_WINDOW_H
 
@@ -17,6 +17,7 @@ extern uint64_t mt_window_looks; /* how often the shard's window_peak_bytes bega
 /* Whether a block of this size, which the thread has just got, may be CPython's own for our sake, although other blocks
  * are born before that can be told. NULL: none is. */
 extern bool (*mt_window_suspects)(const struct mt_self *self, uint64_t size);
+void mt_window_count(struct mt_self *self, bool counts); /* changes it; takes the lock itself */
 
 struct mt_window {
     uint64_t allocated, freed;           /* up to the last pause */

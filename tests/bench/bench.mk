@@ -1,7 +1,11 @@
 PEERS ?= 1
 
+$(BUILD)/bench/stop_slot.so: tests/bench/stop_slot.c native/image/image.h
+	@mkdir -p $(@D)
+	@$(CC) $(CFLAGS) -std=gnu11 $(WARNINGS) -Wno-missing-prototypes -D_GNU_SOURCE -Inative -shared -fPIC -o $@ $<
+
 .PHONY: bench
-bench: deps ## Measure what recording costs, beside other tools (PEERS=0: alone; BENCH="-w w1 -n 3" chooses)
+bench: deps $(BUILD)/bench/stop_slot.so ## Measure what recording costs, beside other tools (PEERS=0: alone; BENCH="-w w1 -n 3" chooses)
 	@$(MAKE) --no-print-directory -s build
 	@BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/run.py $(if $(filter-out 0,$(PEERS)),--peers) $(BENCH)
 

@@ -22,7 +22,8 @@ from tools import BARE, TOOLS
 LIMIT = 600  # seconds, of one run
 
 
-def _run(place, words, assignments=()):
+def run_at(place, words, assignments=()):
+    """Runs words at a place; ends the bench when they fail."""
     command = [*place.lead, "/usr/bin/env", "PYTHONDONTWRITEBYTECODE=1", "PYTHONHASHSEED=0", *assignments, *words]
     command = [str(word) for word in command]
     result = subprocess.run(
@@ -44,7 +45,7 @@ def _once(place, workload, scale, tool, folder):
     out.mkdir()
     stats = folder / "stats.json"
     words = [word.format(python=place.python, out=out / "recording") for word in tool.words]
-    _run(place, [*words, script(workload), scale], (f"MT_STATS={stats}", *tool.environment))
+    run_at(place, [*words, script(workload), scale], (f"MT_STATS={stats}", *tool.environment))
     written = 0
     for path in out.iterdir():
         written += path.stat().st_size
@@ -56,7 +57,7 @@ def _once(place, workload, scale, tool, folder):
 def _status(place, workload, scale, level, folder):
     out = folder / "status.json"
     words = [COMMAND, "run", "--level", level, "--report", "status", "--json", "--out", out, "--"]
-    _run(place, [*words, place.python, script(workload), scale])
+    run_at(place, [*words, place.python, script(workload), scale])
     status = json.loads(out.read_text())
     return {
         "events": status["events"],

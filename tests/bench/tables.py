@@ -3,7 +3,7 @@ import statistics
 import typing
 
 from scales import ALLOCATING
-from tools import LEVELS, RIVALS, SHARE_TARGET
+from tools import LEVELS, RIVALS, SHARE_TARGET, STOP_TARGET
 
 # With fewer, the time of one can't be told: noise, and the start-up, whose events are counted and whose time is not.
 FEW_EVENTS = 1_000_000
@@ -113,6 +113,37 @@ def shares(result):
     return said
 
 
+def _stop_medians(result):
+    """Kind of stop -> median of what it adds over the workloads."""
+    every = list(result["stops"].values())
+    return {kind: statistics.median(costs[kind]["extra"] for costs in every) for kind in every[0]}
+
+
+def _stops(result):
+    medians = _stop_medians(result)
+    rows = []
+    for name, costs in result["stops"].items():
+        cells = []
+        for cost in costs.values():
+            cells += [f"{cost['extra']:+.1%}", f"{cost['extra_least']:+.1%} to {cost['extra_most']:+.1%}"]
+        rows.append([name, *cells, f"{next(iter(costs.values()))['pairs']:,}"])
+    cells = [cell for median in medians.values() for cell in (f"{median:+.1%}", "")]
+    rows.append([f"median of {len(rows)}", *cells, ""])
+    title = (
+        "A stop that is set and not hit, at level objects: the ratio of CPU time to the same work without it, minus 1;"
+        " median of the pairs, and least and most of the rounds' medians"
+    )
+    return Table(title, ["workload", *(word for kind in medians for word in (kind, "rounds")), "pairs"], rows)
+
+
+def stop_verdicts(result):
+    said = []
+    for kind, median in _stop_medians(result).items():
+        verdict = "met" if median <= STOP_TARGET else "missed"
+        said.append(f"{kind} adds {median:+.1%} (target: at most {STOP_TARGET:.0%}: {verdict})")
+    return said
+
+
 def name_of(result):
     others = ", ".join(f"{name} {version}" for name, version in result["versions"].items() if name != "CPython")
     return f"CPython {result['versions']['CPython']}, {result['place']}" + (f" ({others})" if others else "")
@@ -142,11 +173,21 @@ def as_markdown(table):
     return "\n".join([f"{table.title}.", "", *("| " + " | ".join(line) + " |" for line in lines)])
 
 
-def document(bench, layout, heading):
+def costs_document(bench, layout, heading):
     """`layout`: of a table; `heading`: of an interpreter's part."""
     parts = [conditions(bench)]
     for result in bench["interpreters"]:
         parts.append(heading(name_of(result)))
         parts += [f"{sentence}." for sentence in shares(result)]
         parts += [layout(table) for table in tables(result)]
+    return "\n\n".join(parts)
+
+
+def stops_document(bench, layout, heading):
+    parts = [conditions(bench)]
+    for result in bench["interpreters"]:
+        if result["stops"]:
+            parts.append(heading(name_of(result)))
+            parts += [f"{sentence}." for sentence in stop_verdicts(result)]
+            parts.append(layout(_stops(result)))
     return "\n\n".join(parts)

@@ -50,3 +50,5 @@ WITH_PEERS = (
 RIVALS = {"heap": "memray", "objects": "memray-py"}
 # What part of the rival's extra time ours may be at most.
 SHARE_TARGET = 0.25
+# What a stop that is never hit may add at most to the time of a recorded program.
+STOP_TARGET = 0.01

@@ -1,5 +1,5 @@
-/* The recorder's books against a naive model: random traces, and after every event the live blocks, the totals and the
- * whole composition of the peak are compared.  Runs the accounting core without its hooks.
+/* The recorder's books against a naive model: random traces, and after every event the live blocks, the totals, the
+ * whole composition of the peak and the stops that were met are compared.  Runs the accounting core without its hooks.
  *
  * usage: brute_force TRACES SEED        short traces over a few stacks
  *        brute_force TRACES SEED wide   long traces over so many stacks that sites are recycled; sites are compared now
@@ -19,6 +19,8 @@
 #include "recorder/pool.h"
 #include "recorder/python.h"
 #include "recorder/stacks.h"
+#include "recorder/stops.h"
+#include "recorder/window.h"
 
 struct mt_image_header memtrace_image = {.python_state = MT_PYTHON_PROVEN};
 
@@ -46,8 +48,9 @@ uint32_t mt_python_stack_slowly(struct mt_self *self, uint32_t kept) {
 #define COMPARE_WIDE 200 /* events from one comparison of all sites to the next */
 #define THREADS 3
 #define MARKS 3
-#define PLACES 48 /* addresses where blocks may stand */
-#define PAGES 24  /* where ranges may */
+#define PLACES 48       /* addresses where blocks may stand */
+#define PLACES_APART 40 /* from here on none is in another's block */
+#define PAGES 24        /* where ranges may */
 #define PAGE 4096u
 #define FIRST_PAGE 0x7f3000000000u
 
@@ -112,19 +115,7 @@ static void compare_sums(void) {
     size_t used = (size_t)model.keys * sizeof now[0];
     memset(now, 0, used);
     memset(peak, 0, used);
-    for (uint64_t i = 1; i < memtrace_image.sites.count; i++) {
-        const struct mt_site *site = image_site((uint32_t)i);
-        int64_t peak_bytes;
-        uint32_t peak_blocks;
-        if (site->state == 0)
-            continue;
-        int key = key_of_site(site);
-        image_site_at_peak(site, &peak_bytes, &peak_blocks);
-        now[key].bytes += site->bytes;
-        now[key].blocks += site->blocks;
-        peak[key].bytes += peak_bytes;
-        peak[key].blocks += peak_blocks;
-    }
+    model_sum_image(key_of_site, now, peak);
     for (int key = 0; key < model.keys; key++) {
         if (memcmp(&now[key], &model.now[key], sizeof now[key]) != 0)
             fail("site %d holds %lld bytes in %lld blocks instead of %lld in %lld", key, (long long)now[key].bytes,
@@ -244,6 +235,91 @@ static void compare_all_blocks(void) {
 
 static unsigned actor, stack;
 
+static uint64_t choose_size(void) {
+    static const uint64_t sizes[] = {0, 1, 8, 64, 64, 64, 100, 127, 128, 128, 4000, 5ull << 30, (1ull << 40) + 5};
+    return sizes[below(sizeof sizes / sizeof sizes[0])];
+}
+
+/* Slots and windows as they are described, each looked at after every event. */
+#define STOPS 3
+static struct mt_stop stops[STOPS];
+static uint64_t ended_address;                 /* of the block that this event ended; 0: none */
+static int64_t born_size = -1;                 /* of this event; -1: nothing was allocated */
+static int64_t total_before;                   /* the last event */
+static int64_t counted[THREADS], counted_peak; /* while windows count */
+
+static void set_stop(void) {
+    static const enum mt_stop_kind kinds[] = {MT_STOP_NONE, MT_STOP_HEAP, MT_STOP_HEAP,
+                                              MT_STOP_PEAK, MT_STOP_FREE, MT_STOP_ALLOCATION};
+    unsigned slot = below(STOPS);
+    int64_t around = below(2) ? model.total : model.maximum;
+    int64_t argument = around + (int64_t)choose_size() - (int64_t)(below(2) ? choose_size() : 0);
+    stops[slot] = (struct mt_stop){.kind = kinds[below(sizeof kinds / sizeof kinds[0])],
+                                   .argument = argument > 0 ? (uint64_t)argument : 0};
+    if (stops[slot].kind == MT_STOP_FREE)
+        stops[slot].argument = places[PLACES_APART + below(PLACES - PLACES_APART)].address;
+    if (stops[slot].kind == MT_STOP_ALLOCATION)
+        stops[slot].argument = choose_size() + below(2);
+    memtrace_image.stops[slot] = stops[slot];
+    memtrace_image.stops_state |= MT_STOPS_CHANGED;
+}
+
+static bool stop_is_met(struct mt_stop *stop, int64_t maximum_before) {
+    int64_t argument = (int64_t)stop->argument;
+    bool was_over = stop->is_over;
+    if (stop->kind == MT_STOP_HEAP) {
+        stop->is_over = model.total > argument;
+        return stop->is_over && !was_over;
+    }
+    if (stop->kind == MT_STOP_ALLOCATION)
+        return born_size >= argument;
+    if (stop->kind == MT_STOP_FREE)
+        return ended_address == stop->argument;
+    if (stop->kind != MT_STOP_PEAK)
+        return false;
+    if (model.total < total_before)
+        stop->is_over = false;
+    if (stop->is_over || model.total <= argument || model.total <= maximum_before)
+        return false;
+    stop->is_over = true;
+    return true;
+}
+
+static void compare_stops(int64_t maximum_before) {
+    uint32_t expected = 0;
+    uint32_t state = 0; /* what has to be looked at from now on */
+    for (unsigned i = 0; i < STOPS; i++) {
+        expected |= (uint32_t)stop_is_met(&stops[i], maximum_before) << i;
+        if (stops[i].is_over || (stops[i].kind == MT_STOP_ALLOCATION && stops[i].argument <= MT_SHADOW_MAX))
+            state |= MT_STOPS_ACTIVE;
+        if (stops[i].kind == MT_STOP_FREE)
+            state |= MT_STOPS_ENDS;
+        if (memtrace_image.stops[i].is_over != stops[i].is_over)
+            fail("stop %u is over: %u", i, memtrace_image.stops[i].is_over);
+    }
+    if (threads[actor]->stop.fired != expected)
+        fail("stops %#x fired instead of %#x", threads[actor]->stop.fired, expected);
+    if (expected != 0 && threads[actor]->stop.live_bytes != model.total)
+        fail("a stop told of %lld live bytes", (long long)threads[actor]->stop.live_bytes);
+    if (memtrace_image.stops_state != state)
+        fail("the state of stops is %u instead of %u", memtrace_image.stops_state, state);
+    threads[actor]->stop.fired = 0;
+    born_size = -1;
+    ended_address = 0;
+}
+
+static void compare_windows(void) {
+    if (mt_window_counts) {
+        counted[actor] += model.total - total_before;
+        counted_peak = model.total > counted_peak ? model.total : counted_peak;
+    }
+    if ((int64_t)(threads[actor]->allocated - threads[actor]->freed) != counted[actor] ||
+        mt_shard()->window_peak_bytes != counted_peak)
+        fail("thread %u counted %lld bytes and a peak of %lld instead of %lld, %lld", actor,
+             (long long)(threads[actor]->allocated - threads[actor]->freed), (long long)mt_shard()->window_peak_bytes,
+             (long long)counted[actor], (long long)counted_peak);
+}
+
 static void choose_actor(void) {
     actor = below(THREADS);
     stack = below(stacks);
@@ -254,14 +330,12 @@ static int choose_key(unsigned allocator) {
     return key_of(stack, actor, allocator, memtrace_image.generation);
 }
 
-static uint64_t choose_size(void) {
-    static const uint64_t sizes[] = {0, 1, 8, 64, 64, 64, 100, 127, 128, 128, 4000, 5ull << 30, (1ull << 40) + 5};
-    return sizes[below(sizeof sizes / sizeof sizes[0])];
-}
-
 static void end_event(void) {
     int64_t maximum_before = model.maximum;
     model_end_event(&model);
+    compare_stops(maximum_before);
+    compare_windows();
+    total_before = model.total;
     if (model.total >= maximum_before)
         memcpy(last_key_at_peak, last_key, sizeof last_key);
 }
@@ -269,6 +343,7 @@ static void end_event(void) {
 static void kill_place(struct place *place) {
     model_change(&model, place->key, -(int64_t)place->size, -1);
     place->alive = false;
+    ended_address = place->address;
 }
 
 /* Small blocks are dense or not as the place is, so that one address is always looked for where it was put. */
@@ -278,6 +353,7 @@ static void enter_place(struct place *place, uint64_t size, int key) {
     *place = (struct place){place->address, true, size, key};
     model_change(&model, key, (int64_t)size, 1);
     last_key[actor] = key;
+    born_size = (int64_t)size;
 }
 
 static bool is_dense(const struct place *place) {
@@ -289,11 +365,14 @@ static void birth(void) {
     uint64_t size = choose_size();
     if (place->alive && below(16) != 0) /* a death is seldom missed */
         return;
-    if (place->alive && is_dense(place)) /* the new block must go where the old one stands */
+    bool ends_nothing = place->alive && place->size == 0; /* of a missed free only the bytes tell */
+    if (place->alive && is_dense(place))                  /* the new block must go where the old one stands */
         size = place->size;
     unsigned allocator = is_dense(place);
     mt_record_birth(threads[actor], place->address, size, block_allocators[allocator], is_dense(place));
     enter_place(place, size, choose_key(allocator));
+    if (ends_nothing)
+        ended_address = 0;
     end_event();
 }
 
@@ -315,6 +394,11 @@ static void death(void) {
     if (!was_alive) {
         if (mt_shard()->frees_ignored != ignored + 1)
             fail("the free of an unknown block was not counted as ignored");
+        for (unsigned i = 0; i < STOPS; i++)
+            if ((threads[actor]->stop.fired >> i & 1) !=
+                (stops[i].kind == MT_STOP_FREE && stops[i].argument == place->address))
+                fail("stop %u at the end of an unknown block: %#x fired", i, threads[actor]->stop.fired);
+        threads[actor]->stop.fired = 0;
         return;
     }
     kill_place(place);
@@ -356,6 +440,8 @@ static void move(void) {
         kill_place(old);
         mt_record_move_settle(threads[actor], place->address, size, block_allocators[allocator], is_dense(place));
         enter_place(place, size, choose_key(allocator));
+        if (place == old)
+            ended_address = 0; /* it stays */
     }
     }
     end_event();
@@ -378,6 +464,7 @@ static void map(void) {
     model_cut(&model, start, length);
     model_map(&model, start, length, key);
     last_key[actor] = key;
+    born_size = (int64_t)length;
     end_event();
 }
 
@@ -435,6 +522,7 @@ static void remap(void) {
     if (known) {
         model_map(&model, to, to_length, key);
         last_key[actor] = key;
+        born_size = (int64_t)to_length;
     }
     if (known || replaced)
         end_event();
@@ -464,6 +552,10 @@ static void set_mark(void) {
 
 static void random_event(void) {
     choose_actor();
+    if (below(8) == 0)
+        set_stop();
+    if (below(64) == 0)
+        mt_window_count(threads[actor], !mt_window_counts);
     unsigned kind = below(64);
     if (kind < 24)
         birth();
@@ -493,6 +585,10 @@ static void compare(void) {
 static void clear(void) {
     memtrace_image.generation = 0;
     mt_account_clear();
+    memset(stops, 0, sizeof stops);
+    memcpy(memtrace_image.stops, stops, sizeof stops);
+    mt_stops_restart();
+    total_before = 0;
     for (unsigned i = 0; i < PLACES; i++)
         places[i].alive = false;
     for (unsigned t = 0; t < THREADS; t++)
@@ -518,11 +614,11 @@ static bool set_up(void) {
     /* The first half of the places belongs to the malloc family, eight bytes apart or large; the second to small
      * objects. */
     for (uint64_t i = 0; i < PLACES; i++)
-        places[i].address = i < 8            ? 0x555500001000 + i * 8
-                            : i < 16         ? 0x555500400000 + i * 0x10010
-                            : i < PLACES / 2 ? 0x7ffff7000010 + i * 16
-                            : i < 40         ? 0x7f0000000000 + i * 16
-                                             : 0x7f00000fff00 + i * 0x4000;
+        places[i].address = i < 8              ? 0x555500001000 + i * 8
+                            : i < 16           ? 0x555500400000 + i * 0x10010
+                            : i < PLACES / 2   ? 0x7ffff7000010 + i * 16
+                            : i < PLACES_APART ? 0x7f0000000000 + i * 16
+                                               : 0x7f00000fff00 + i * 0x4000;
     model.keys = (int)stacks * THREADS * ALLOCATORS * MARKS;
     return true;
 }

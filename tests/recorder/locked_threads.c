@@ -83,20 +83,7 @@ static int key_of_site(const struct mt_site *site) {
 
 static void compare_sums(void) {
     struct model_sum now[THREADS * ALLOCATORS] = {0}, peak[THREADS * ALLOCATORS] = {0};
-    const struct mt_image_header *header = image_header();
-    for (uint64_t i = 1; i < header->sites.count; i++) {
-        const struct mt_site *site = image_site((uint32_t)i);
-        int64_t peak_bytes;
-        uint32_t peak_blocks;
-        if (site->state == 0)
-            continue;
-        int key = key_of_site(site);
-        image_site_at_peak(site, &peak_bytes, &peak_blocks);
-        now[key].bytes += site->bytes;
-        now[key].blocks += site->blocks;
-        peak[key].bytes += peak_bytes;
-        peak[key].blocks += peak_blocks;
-    }
+    model_sum_image(key_of_site, now, peak);
     for (int key = 0; key < model.keys; key++)
         if (memcmp(&now[key], &model.now[key], sizeof now[key]) != 0 ||
             memcmp(&peak[key], &model.peak[key], sizeof peak[key]) != 0)

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "image_reader.h"
+
 #define PAGE 4096u
 
 void model_clear(struct model *model) {
@@ -25,6 +27,22 @@ void model_end_event(struct model *model) {
         return;
     model->maximum = model->total;
     memcpy(model->peak, model->now, (size_t)model->keys * sizeof model->now[0]);
+}
+
+void model_sum_image(int (*key_of)(const struct mt_site *site), struct model_sum *now, struct model_sum *peak) {
+    for (uint64_t i = 1; i < image_header()->sites.count; i++) {
+        const struct mt_site *site = image_site((uint32_t)i);
+        int64_t peak_bytes;
+        uint32_t peak_blocks;
+        if (site->state == 0)
+            continue;
+        int key = key_of(site);
+        image_site_at_peak(site, &peak_bytes, &peak_blocks);
+        now[key].bytes += site->bytes;
+        now[key].blocks += site->blocks;
+        peak[key].bytes += peak_bytes;
+        peak[key].blocks += peak_blocks;
+    }
 }
 
 void model_map(struct model *model, uint64_t start, uint64_t size, int key) {

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "image/image.h"
+
 #define MODEL_KEYS (1 << 17)
 #define MODEL_RANGES 4096
 
@@ -34,6 +36,10 @@ void model_clear(struct model *model);
 /* One event: any number of changes, then its end. */
 void model_change(struct model *model, int key, int64_t bytes, int64_t blocks);
 void model_end_event(struct model *model);
+
+/* The same sums as the image has them: of its sites, which `key_of` tells apart. The arrays are zeroed by the caller.
+ */
+void model_sum_image(int (*key_of)(const struct mt_site *site), struct model_sum *now, struct model_sum *peak);
 
 /* Changes of ranges, inside an event. `size` of a cut is rounded up to pages; returns whether anything was there. */
 bool model_cut(struct model *model, uint64_t start, uint64_t size);
