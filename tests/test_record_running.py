@@ -12,59 +12,16 @@ import pytest
 
 from doors import DOORS, GDB_ADAPTER, LLDB_ADAPTER, Target
 from interpreters import EVERYWHERE, SYSTEM
+from recording import IDLE, KNOWN_BYTES, allocate, begin, check_recorded, compiled, end, idle, record
 from surroundings import COMMAND, LLDB, PROGRAMS, TIMEOUT, bare_environment, clean_environment, run, running
 
-IDLE = PROGRAMS / "idle.py"
 RESTLESS = PROGRAMS / "restless.py"
 WAYS = ["sleep", "read", "select", "poll", "epoll", "accept", "lock", "calculation"]
-KNOWN_LINE, KNOWN_BYTES = "idle.py", 5_000_000
 
 # A round of every kind of door in CI; the numbers of the issue by hand.
 STRESS = bool(os.environ.get("MEMTRACE_STRESS"))
 ROUNDS = {"memtrace": 200 if STRESS else 4, "gdb": 200 if STRESS else 2, "lldb": 50 if STRESS else 1}
 KILLS = 50 if STRESS else 4
-
-
-def record(pid, *words, timeout=TIMEOUT):
-    return run([COMMAND, "--pid", pid, *(words or ["record"])], timeout=timeout)
-
-
-def idle(way, python=(SYSTEM,), **options):
-    environment = bare_environment()
-    return running([*python, IDLE, way], environment, ready=None, **options)
-
-
-def begin(process):
-    """It said that it is ready; give it a moment to be in the call that it waits in."""
-    assert process.stdout.readline() == "ready\n"
-    time.sleep(0.2)
-
-
-def allocate(process):
-    process.stdin.write("x")
-    process.stdin.flush()
-    assert process.stdout.readline() == "allocated\n"
-
-
-def end(process):
-    process.stdin.write("x")
-    process.stdin.flush()
-    assert process.stdout.readline() == f"done {KNOWN_BYTES}\n"
-    assert process.wait(TIMEOUT) == 0
-
-
-def known_rows(answer):
-    return [row for row in answer["rows"] if row["live_bytes"] >= KNOWN_BYTES]
-
-
-def check_recorded(door, pid):
-    status, live = (answer.json() for answer in door(Target(pid=pid), ["status --json", "live --json"]))
-    assert status["recording"] and status["level"] == "objects", status
-    rows = known_rows(live)
-    assert len(rows) == 1, live["rows"][:3]
-    # The bytearray's bytes and the byte behind them, and no more than its object besides.
-    assert KNOWN_BYTES < rows[0]["live_bytes"] < KNOWN_BYTES + 100
-    assert rows[0]["stack"][0]["file"].endswith(KNOWN_LINE), rows[0]["stack"]
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -176,29 +133,9 @@ def test_foreign_loader_is_refused_in_debugger(door, tmp_path):
         end(process)
 
 
-def compiled(tmp_path, source, *options):
-    path = tmp_path / "program"
-    (tmp_path / "program.c").write_text(source)
-    made = subprocess.run(["gcc", "-o", path, tmp_path / "program.c", *options], capture_output=True, text=True)
-    if made.returncode:
-        pytest.skip("this compiler can't: " + made.stderr.strip().splitlines()[-1])
-    return path
-
-
-WAITING = '#include <stdio.h>\nint main(void) { puts("ready"); fflush(stdout); return getchar() == EOF; }'
-
-
-def test_static_program_is_refused(tmp_path):
-    with running([compiled(tmp_path, WAITING, "-static")]) as process:
-        result = record(process.pid)
-        assert result.returncode == 1
-        expected = f"process {process.pid} is a static program, which loads no libraries: it can't be recorded"
-        assert result.stderr.strip() == f"memtrace record: {expected}"
-
-
 def test_inside_stdio_is_waited_for_and_refused(tmp_path):
     """getchar holds the stream's lock for as long as it waits: no moment comes, and nothing was changed."""
-    with running([compiled(tmp_path, WAITING)], bare_environment()) as process:
+    with running([compiled(tmp_path / "program", PROGRAMS / "waits_in_stdio.c")], bare_environment()) as process:
         result = record(process.pid)
         assert result.returncode == 1
         assert "no moment to load the recorder was found" in result.stderr, result.stderr
@@ -206,22 +143,6 @@ def test_inside_stdio_is_waited_for_and_refused(tmp_path):
         process.stdin.write("x")
         process.stdin.flush()
         assert process.wait(TIMEOUT) == 0
-
-
-def test_strict_seccomp_is_refused(tmp_path):
-    source = """#include <sys/prctl.h>
-#include <stdio.h>
-#include <unistd.h>
-int main(void) {
-    char byte;
-    puts("ready"), fflush(stdout);
-    prctl(PR_SET_SECCOMP, 1);
-    return read(0, &byte, 1) != 1;
-}"""
-    with running([compiled(tmp_path, source)], bare_environment()) as process:
-        result = record(process.pid)
-        assert result.returncode == 1
-        assert "may make no system calls (strict seccomp)" in result.stderr, result.stderr
 
 
 def test_other_debuggers_process_is_refused():

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "attach/permitted_calls.h"
 #include "attach/remote_call.h"
 #include "attach/safe_point.h"
 #include "base/cleanup.h"
@@ -257,7 +258,10 @@ static struct mt_error *call_recorder_once(const struct mt_loading *loading, con
     struct mt_tracee_thread thread;
     struct mt_remote_calls calls;
     uint64_t function = 0, result = 0;
+    pid_t pid = loading->tracee->pid;
     struct mt_error *error = mt_c_library_find(loading->tracee->target, &library);
+    if (!error)
+        error = mt_permitted_calls_check(pid, !mt_proc_shares_file(pid, loading->recorder), loading->trust_filters);
     if (!error && loading->image)
         error = find_in_loaded(loading, name, &function);
     if (!error)

@@ -42,6 +42,7 @@ enum mt_option {
     MT_OPTION_LINE = 1 << 21,
     MT_OPTION_FUNCTION = 1 << 22,
     MT_OPTION_REFS = 1 << 23,
+    MT_OPTION_FORCE = 1 << 24,
 };
 
 struct mt_options {

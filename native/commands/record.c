@@ -228,7 +228,13 @@ static struct mt_error *call_into_process(struct mt_call *call, uint64_t image,
         error = mt_session_tracee(call->session, &tracee);
     if (error)
         return error;
-    struct mt_loading loading = {.tracee = tracee, .recorder = recorder, .image = image, .watch = &call->watch};
+    struct mt_loading loading = {
+        .tracee = tracee,
+        .recorder = recorder,
+        .image = image,
+        .trust_filters = call->options.given & MT_OPTION_FORCE,
+        .watch = &call->watch,
+    };
     struct timespec begin, end;
     clock_gettime(CLOCK_MONOTONIC, &begin);
     error = call_recorder(&loading, call->options.level);
@@ -334,7 +340,7 @@ static struct mt_error *run_record_stop(struct mt_call *call) {
 const struct mt_command mt_record_command = {
     .name = "record",
     .summary = "Begin recording: at the next `run`, or now in a process that runs already.",
-    .options = MT_OPTION_LEVEL | MT_OPTION_JSON,
+    .options = MT_OPTION_LEVEL | MT_OPTION_FORCE | MT_OPTION_JSON,
     .details =
         "Before `run`, the recorder is put into LD_PRELOAD of the program that the debugger starts. In a process that "
         "was started with it, recording begins at the next allocation of any thread. Into another process it is "
@@ -347,7 +353,7 @@ const struct mt_command mt_record_command = {
 const struct mt_command mt_record_stop_command = {
     .name = "record stop",
     .summary = "End recording; what was recorded stays readable.",
-    .options = MT_OPTION_JSON,
+    .options = MT_OPTION_FORCE | MT_OPTION_JSON,
     .details = "Before `run`, it takes back what `memtrace record` did to the environment of the next `run`.",
     .run = run_record_stop,
 };

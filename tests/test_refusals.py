@@ -1,0 +1,197 @@
+"""Processes that can't be given the recorder: refused in one line that says why, in every door, with nothing changed in them."""
+
+import os
+import pathlib
+import shutil
+
+import pytest
+
+import roots
+from doors import DOORS, Target
+from recording import compiled
+from surroundings import PROGRAMS, RECORDER, TIMEOUT, bare_environment, running
+
+
+def maps(pid):
+    return pathlib.Path(f"/proc/{pid}/maps").read_text()
+
+
+def go_on(process, said="done"):
+    process.stdin.write("x")
+    process.stdin.flush()
+    assert process.stdout.readline() == f"{said}\n"
+
+
+def end(process):
+    go_on(process)
+    assert process.wait(TIMEOUT) == 0
+
+
+def check_refused(process, expected, doors=tuple(DOORS), command="record"):
+    """`expected` with the process's number for PID."""
+    before = maps(process.pid)
+    for name in doors:
+        answer = DOORS[name](Target(pid=process.pid), [command])[0]
+        assert answer.failed, (name, answer.text)
+        assert answer.text.strip() == "memtrace record: " + expected.replace("PID", str(process.pid)), name
+        assert maps(process.pid) == before, name
+
+
+STATIC = "process PID is a static program, which loads no libraries: it can't be recorded"
+MUSL = "process PID uses musl: the recorder needs the GNU C library, 2.28 or newer"
+PROGRAMS_OF = {
+    "static": ("gcc", "waits.c", ["-static"], STATIC),
+    "musl": ("musl-gcc", "waits.c", [], MUSL),
+    "static musl": ("musl-gcc", "waits.c", ["-static"], STATIC),
+    "32 bits": (
+        "gcc",
+        "waits_32.c",
+        ["-m32", "-nostdlib", "-static", "-fno-stack-protector", "-fno-pie", "-no-pie"],
+        "process PID is no x86-64 program: the recorder can't be loaded into it",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", PROGRAMS_OF)
+def test_programs_of_another_kind(kind, tmp_path):
+    compiler, source, options, expected = PROGRAMS_OF[kind]
+    if shutil.which(compiler) is None:
+        pytest.skip(f"{compiler} is not installed")
+    program = compiled(tmp_path / "program", PROGRAMS / source, *options, compiler=compiler)
+    with running([program], bare_environment()) as process:
+        check_refused(process, expected)
+        end(process)
+
+
+# --- seccomp ----------------------------------------------------------------------------------------------------------
+
+# Of x86-64.
+CALLS = {
+    "read": 0,
+    "write": 1,
+    "close": 3,
+    "fstat": 5,
+    "mmap": 9,
+    "mprotect": 10,
+    "munmap": 11,
+    "brk": 12,
+    "rt_sigreturn": 15,
+    "pread64": 17,
+    "sched_yield": 24,
+    "msync": 26,
+    "madvise": 28,
+    "getpid": 39,
+    "exit": 60,
+    "uname": 63,
+    "prctl": 157,
+    "gettid": 186,
+    "futex": 202,
+    "restart_syscall": 219,
+    "exit_group": 231,
+    "tgkill": 234,
+    "openat": 257,
+    "newfstatat": 262,
+    "process_vm_readv": 310,
+    "getrandom": 318,
+    "memfd_create": 319,
+}
+RUN_IT = "start it recorded, `memtrace run -- PROGRAM`"
+NEVER = "it can't be recorded"
+FILTERS = {
+    ("kill", "openat"): f"the seccomp filter of process PID would kill it for openat: {RUN_IT}",
+    ("kill", "code"): f"the seccomp filter of process PID would kill it for mmap of memory to run code in: {RUN_IT}",
+    ("trap", "gettid"): f"the seccomp filter of process PID would kill it for gettid: {NEVER}",
+    ("kill", "sched_yield"): f"the seccomp filter of process PID would kill it for sched_yield: {NEVER}",
+    ("EPERM", "code"): f"the seccomp filter of process PID forbids mmap of memory to run code in (EPERM): {RUN_IT}",
+    ("EPERM", "openat"): f"the seccomp filter of process PID forbids openat (EPERM): {RUN_IT}",
+}
+UNREADABLE = (
+    "process PID has a seccomp filter, which may kill it for what recording takes, and which can't be read here: "
+    "`memtrace --pid PID record` as root reads it; --force takes the risk"
+)
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may read seccomp filters")
+
+
+@pytest.fixture(scope="module")
+def filtered(tmp_path_factory):
+    program = compiled(tmp_path_factory.mktemp("filtered") / "program", PROGRAMS / "filtered.c")
+
+    def start(*words, inside=()):
+        return running([*inside, program, *(CALLS.get(word, word) for word in words)], bare_environment())
+
+    return start
+
+
+def end_filtered(process):
+    go_on(process, "allocated")
+    end(process)
+
+
+def check_filtered_is_recorded(process, door, *commands):
+    answers = DOORS[door](Target(pid=process.pid), commands)
+    assert not answers[-1].failed, (door, answers[-1].text)
+    go_on(process, "allocated")
+    live = DOORS["memtrace"](Target(pid=process.pid), ["live --json"])[0].json()
+    assert live["live_bytes"] == 123456, live
+    end(process)
+
+
+@needs_root
+@pytest.mark.parametrize("action, call", FILTERS)
+def test_filter_that_forbids(filtered, action, call):
+    """The filter is asked, not tried."""
+    with filtered(action, call) as process:
+        check_refused(process, FILTERS[action, call], ["memtrace", "gdb"])
+        end_filtered(process)
+
+
+# memfd_create is the last.
+ALLOWED = [name for name in CALLS if name != "uname"]
+
+
+@needs_root
+@pytest.mark.parametrize("door", ["memtrace", "gdb"])
+def test_filter_that_allows(filtered, door):
+    """All that is asked for is all that is called: the filter kills for any other call."""
+    with filtered("only", *ALLOWED[:-1]) as process:
+        check_filtered_is_recorded(process, door, "record", "record stop", "record")
+
+
+@needs_root
+@pytest.mark.parametrize("suite", ["trixie", "forky"])
+def test_filter_that_allows_what_other_c_libraries_call(filtered, suite):
+    with filtered("only", *ALLOWED[:-1], inside=roots.inside(suite)) as process:
+        check_filtered_is_recorded(process, "memtrace", "record", "record stop", "record")
+
+
+@needs_root
+def test_filter_and_a_recorder_in_memory(filtered):
+    """Where the process does not see the recorder's file, memfd_create is taken too."""
+    hide = f'mount -t tmpfs none {RECORDER.parent} && exec "$@"'
+    inside = ["unshare", "-m", "--propagation", "private", "sh", "-c", hide, "sh"]
+    with filtered("only", *ALLOWED, inside=inside) as process:
+        check_filtered_is_recorded(process, "memtrace", "record", "record stop", "record")
+    with filtered("kill", "memfd_create", inside=inside) as process:
+        expected = f"the seccomp filter of process PID would kill it for memfd_create: {RUN_IT}"
+        check_refused(process, expected, ["memtrace"])
+        end_filtered(process)
+
+
+def test_filter_in_lldb(filtered):
+    """Its server traces the process: the filter can't be read."""
+    with filtered("kill", "openat") as process:
+        check_refused(process, UNREADABLE, ["lldb"])
+        end_filtered(process)
+    with filtered("kill", "uname") as process:
+        check_filtered_is_recorded(process, "lldb", "record --force")
+    with filtered("EPERM", "code") as process:
+        forced = "process PID may not map memory to run code in (a limit, seccomp or SELinux): Operation not permitted"
+        check_refused(process, forced, ["lldb"], "record --force")
+        end_filtered(process)
+
+
+def test_strict_seccomp(filtered):
+    expected = "process PID may make no system calls (strict seccomp): nothing can be loaded into it"
+    with filtered("strict") as process:
+        check_refused(process, expected)
+        end_filtered(process)
