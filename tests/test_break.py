@@ -193,7 +193,7 @@ def test_without_a_recording_there_is_nothing_to_wait_for(debugger, python):
         "memtrace break: --free is about something that lives: `run` first"
     )
     assert refusal(debugger, ["run", "memtrace break --heap 1M"], before) == (
-        "memtrace break: the recorder is not in this process: end it, use `memtrace record`, then `run`"
+        "memtrace break: nothing is recorded in this process: `memtrace record` begins here and now"
     )
 
 

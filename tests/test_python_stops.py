@@ -224,7 +224,7 @@ def test_refusals_are_one_line():
     assert wrong.failed and "--line takes a file and a line" in wrong.text
     with running([SYSTEM, "-c", "print('ready', flush=True); input()"], bare_environment()) as process:
         answer = DOORS["gdb"](Target(pid=process.pid), ["lines main"])[0]
-    assert answer.failed and "the recorder is not in this process" in answer.text
+    assert answer.failed and "`memtrace record` begins here and now" in answer.text
     with running([SYSTEM, "-c", "print('ready', flush=True); input()"], recorded_environment()) as process:
         answer = DOORS["memtrace"](Target(pid=process.pid), ["next"])[0]
         assert answer.failed and "use gdb or lldb" in answer.text

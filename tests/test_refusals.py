@@ -8,7 +8,8 @@ import pytest
 
 import roots
 from doors import DOORS, Target
-from recording import compiled
+from recording import begin, compiled, idle
+from stubs import CONNECT, PAIRS, server
 from surroundings import PROGRAMS, RECORDER, TIMEOUT, bare_environment, running
 
 
@@ -195,3 +196,33 @@ def test_strict_seccomp(filtered):
     with filtered("strict") as process:
         check_refused(process, expected)
         end_filtered(process)
+
+
+# --- not recorded -----------------------------------------------------------------------------------------------------
+
+
+def test_a_process_that_is_not_recorded_can_be():
+    """What needs a recording names the command that begins one, as it is said in that door."""
+    with idle("read") as process:
+        begin(process)
+        target = Target(pid=process.pid)
+        for name, door in DOORS.items():
+            said = "process PID: `memtrace --pid PID record`" if name == "memtrace" else "this process: `memtrace record`"
+            expected = f"nothing is recorded in {said} begins here and now".replace("PID", str(process.pid))
+            for command in ("mark", "record stop") if name == "memtrace" else ("mark", "break --heap 3M", "next"):
+                answer = door(target, [command])[0]
+                assert answer.failed and answer.text.strip() == f"memtrace {command.split(' --')[0]}: {expected}", name
+            degraded = door(target, ["status --json"])[0].json()["degraded"]
+            assert [lack["supply"] for lack in degraded] == ["memtrace record, here and now"], name
+        assert not DOORS["memtrace"](target, ["record"])[0].failed
+        assert not DOORS["memtrace"](target, ["mark"])[0].failed
+
+
+@pytest.mark.parametrize("debugger, stub", PAIRS)
+@pytest.mark.parametrize("command", ["break --heap 3M", "record"])
+def test_behind_a_stub_it_is_recorded_elsewhere(debugger, stub, command):
+    with idle("read") as process:
+        begin(process)
+        with server(stub, process.pid) as address:
+            answer = DOORS[debugger](Target(), [command], before=[f"{CONNECT[debugger]} {address}"])[0]
+        assert answer.failed and "on its own machine" in answer.text, answer.text

@@ -85,7 +85,9 @@ static struct mt_error *no_c_library(const struct mt_target *target) {
         has_loader |= is_named(path, "ld-*") || is_named(path, "ld.so*");
     }
     if (has_loader)
-        return mt_error_create(MT_ERROR_UNSUPPORTED, "no GNU C library is loaded in process %d: the recorder needs it",
+        return mt_error_create(MT_ERROR_UNSUPPORTED,
+                               "no GNU C library is loaded in process %d: the recorder needs it (where it has just "
+                               "begun, let it run on)",
                                (int)target->info.pid);
     return mt_error_create(MT_ERROR_UNSUPPORTED,
                            "process %d is a static program, which loads no libraries: it can't be recorded",
