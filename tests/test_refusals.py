@@ -1,16 +1,20 @@
 """Processes that can't be given the recorder: refused in one line that says why, in every door, with nothing changed in them."""
 
+import contextlib
+import json
 import os
 import pathlib
 import shutil
+import tempfile
 
 import pytest
 
 import roots
 from doors import DOORS, Target
+from interpreters import SYSTEM
 from recording import begin, compiled, idle
 from stubs import CONNECT, PAIRS, server
-from surroundings import PROGRAMS, RECORDER, TIMEOUT, bare_environment, running
+from surroundings import BUILD, PROGRAMS, RECORDER, ROOT, TIMEOUT, bare_environment, run, running
 
 
 def maps(pid):
@@ -28,6 +32,14 @@ def end(process):
     assert process.wait(TIMEOUT) == 0
 
 
+@contextlib.contextmanager
+def folder_for_all():
+    """One that any user can read, as pytest's are not."""
+    with tempfile.TemporaryDirectory(prefix="memtrace-for-all-", dir="/tmp") as folder:
+        os.chmod(folder, 0o755)
+        yield pathlib.Path(folder)
+
+
 def check_refused(process, expected, doors=tuple(DOORS), command="record"):
     """`expected` with the process's number for PID."""
     before = maps(process.pid)
@@ -38,6 +50,7 @@ def check_refused(process, expected, doors=tuple(DOORS), command="record"):
         assert maps(process.pid) == before, name
 
 
+RUN_IT = "start it recorded, `memtrace run -- PROGRAM`"
 STATIC = "process PID is a static program, which loads no libraries: it can't be recorded"
 MUSL = "process PID uses musl: the recorder needs the GNU C library, 2.28 or newer"
 PROGRAMS_OF = {
@@ -61,6 +74,20 @@ def test_programs_of_another_kind(kind, tmp_path):
     program = compiled(tmp_path / "program", PROGRAMS / source, *options, compiler=compiler)
     with running([program], bare_environment()) as process:
         check_refused(process, expected)
+        end(process)
+
+
+def test_no_room_for_thread_local_storage(tmp_path):
+    """Other libraries have used up what the loader keeps of it."""
+    source = PROGRAMS / "full_tls.c"
+    program = compiled(tmp_path / "program", source)
+    libraries = []
+    for size, count in ((256, 10), (8, 40)):
+        first = compiled(tmp_path / f"{size}.so", source, "-shared", "-fPIC", f"-DBYTES={size}")
+        libraries += [shutil.copy(first, tmp_path / f"{size}-{number}.so") for number in range(count)]
+    with running([program, *libraries], bare_environment()) as process:
+        said = f"the process's loader refused the recorder: {RECORDER}: cannot allocate memory in static TLS block"
+        check_refused(process, f"{said}: {RUN_IT}")
         end(process)
 
 
@@ -96,7 +123,6 @@ CALLS = {
     "getrandom": 318,
     "memfd_create": 319,
 }
-RUN_IT = "start it recorded, `memtrace run -- PROGRAM`"
 NEVER = "it can't be recorded"
 FILTERS = {
     ("kill", "openat"): f"the seccomp filter of process PID would kill it for openat: {RUN_IT}",
@@ -114,13 +140,14 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may read se
 
 
 @pytest.fixture(scope="module")
-def filtered(tmp_path_factory):
-    program = compiled(tmp_path_factory.mktemp("filtered") / "program", PROGRAMS / "filtered.c")
+def filtered():
+    with folder_for_all() as folder:
+        program = compiled(folder / "program", PROGRAMS / "filtered.c")
 
-    def start(*words, inside=()):
-        return running([*inside, program, *(CALLS.get(word, word) for word in words)], bare_environment())
+        def start(*words, inside=()):
+            return running([*inside, program, *(CALLS.get(word, word) for word in words)], bare_environment())
 
-    return start
+        yield start
 
 
 def end_filtered(process):
@@ -226,3 +253,95 @@ def test_behind_a_stub_it_is_recorded_elsewhere(debugger, stub, command):
         with server(stub, process.pid) as address:
             answer = DOORS[debugger](Target(), [command], before=[f"{CONNECT[debugger]} {address}"])[0]
         assert answer.failed and "on its own machine" in answer.text, answer.text
+
+
+# --- other users ------------------------------------------------------------------------------------------------------
+
+NOBODY = 65534
+AS_NOBODY = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+WAIT = "import os, sys; print('ready', flush=True); os.read(0, 1); block = bytearray(5_000_000); print('allocated', flush=True)"
+WAIT += "; os.read(0, 1); print('done', flush=True)"
+UNDUMPABLE = "import ctypes; ctypes.CDLL(None).prctl(4, 0, 0, 0, 0); "  # PR_SET_DUMPABLE
+
+
+@pytest.fixture(scope="module")
+def installed():
+    """Where everybody can read it; as a function that asks there, without privileges."""
+    if os.geteuid() != 0 or shutil.which("setpriv") is None:
+        pytest.skip("only root, with setpriv, can become somebody else")
+    with folder_for_all() as folder:
+        made = run(["make", "-C", ROOT, "-s", "install", f"BUILD={BUILD}", f"PREFIX={folder}"], bare_environment())
+        assert made.returncode == 0, made.stderr
+        yield folder
+
+
+def ask_as_nobody(installed, pid, *command, before=()):
+    return run([*before, *AS_NOBODY, installed / "bin/memtrace", "--pid", pid, *command], bare_environment())
+
+
+def test_own_process_of_a_user(installed):
+    with running([*AS_NOBODY, SYSTEM, "-c", WAIT], bare_environment()) as process:
+        for command in (["record"], ["record", "stop"], ["record"]):
+            result = ask_as_nobody(installed, process.pid, *command)
+            assert result.returncode == 0, result.stderr
+        go_on(process, "allocated")
+        live = json.loads(ask_as_nobody(installed, process.pid, "live", "--json").stdout)
+        assert live["rows"][0]["live_bytes"] - 5_000_001 in range(1, 100), live["rows"][:2]
+        end(process)
+
+
+def test_own_process_of_a_user_in_gdb(installed):
+    attach = ["gdb", "-nx", "-batch", "-iex", "set debuginfod enabled off", "-p"]
+    with running([*AS_NOBODY, SYSTEM, "-c", WAIT], bare_environment()) as process:
+        script = ["-ex", f"source {installed}/share/memtrace/gdb/memtrace.py", "-ex", "memtrace record"]
+        result = run([*AS_NOBODY, *attach, process.pid, *script], bare_environment(HOME="/nonexistent"))
+        assert "recording, level objects" in result.stdout, result.stdout + result.stderr
+        go_on(process, "allocated")
+        end(process)
+
+
+def check_refused_to_nobody(installed, process, expected, before=()):
+    result = ask_as_nobody(installed, process.pid, "record", before=before)
+    assert result.returncode == 1
+    assert result.stderr.strip() == f"memtrace record: {expected}".replace("PID", str(process.pid))
+    go_on(process, "allocated")
+    end(process)
+
+
+ROOT_MAY = "Run as root, or with CAP_SYS_PTRACE"
+
+
+def test_process_of_another_user(installed):
+    with running([SYSTEM, "-c", WAIT], bare_environment()) as process:
+        check_refused_to_nobody(installed, process, f"may not read pid PID: it belongs to user 0. {ROOT_MAY}")
+
+
+def test_process_that_hides_its_memory(installed):
+    with running([*AS_NOBODY, SYSTEM, "-c", UNDUMPABLE + WAIT], bare_environment()) as process:
+        expected = f"may not read pid PID: the kernel forbids it here (ptrace). {ROOT_MAY}"
+        check_refused_to_nobody(installed, process, expected)
+
+
+@pytest.mark.parametrize(
+    "scope, reason",
+    [
+        (1, f"Yama allows only its parent (kernel.yama.ptrace_scope=1). {ROOT_MAY}"),
+        (2, f"Yama allows only administrators (kernel.yama.ptrace_scope=2). {ROOT_MAY}"),
+        (3, "Yama allows nobody (kernel.yama.ptrace_scope=3). Take a core file, and ask that"),
+    ],
+)
+def test_yama_is_named(installed, scope, reason):
+    """Its setting is made up, in a name space of its own; what it would forbid is forbidden by other means."""
+    pretend = f'mount -t tmpfs none /proc/sys/kernel && mkdir /proc/sys/kernel/yama && echo {scope} > /proc/sys/kernel/yama/'
+    before = ["unshare", "-m", "--propagation", "private", "sh", "-c", pretend + 'ptrace_scope && exec "$@"', "sh"]
+    with running([*AS_NOBODY, SYSTEM, "-c", UNDUMPABLE + WAIT], bare_environment()) as process:
+        check_refused_to_nobody(installed, process, f"may not read pid PID: {reason}", before)
+
+
+def test_filter_of_a_user_is_unreadable(installed, filtered):
+    with filtered("kill", "uname", inside=AS_NOBODY) as process:
+        result = ask_as_nobody(installed, process.pid, "record")
+        assert result.stderr.strip() == "memtrace record: " + UNREADABLE.replace("PID", str(process.pid))
+        result = ask_as_nobody(installed, process.pid, "record", "--force")
+        assert result.returncode == 0, result.stderr
+        end_filtered(process)

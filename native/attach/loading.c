@@ -173,8 +173,10 @@ static struct mt_error *loader_error(struct mt_remote_calls *calls) {
     for (size_t i = 0; text && i < sizeof message - 1; i++)
         if (calls->tracee->target->ops->read(calls->tracee->target, text + i, &message[i], 1) != 1 || !message[i])
             break;
-    return mt_error_create(MT_ERROR_UNSUPPORTED, "the process's loader refused the recorder: %s",
-                           message[0] ? message : "it does not say why");
+    /* Of thread-local storage there is always enough for what is loaded at the start. */
+    const char *advice = strstr(message, "static TLS") ? ": start it recorded, `memtrace run -- PROGRAM`" : "";
+    return mt_error_create(MT_ERROR_UNSUPPORTED, "the process's loader refused the recorder: %s%s",
+                           message[0] ? message : "it does not say why", advice);
 }
 
 static struct mt_error *load(struct mt_remote_calls *calls, const char *path, uint64_t *ret_handle) {
