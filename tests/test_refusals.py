@@ -130,6 +130,7 @@ FILTERS = {
     ("trap", "gettid"): f"the seccomp filter of process PID would kill it for gettid: {NEVER}",
     ("kill", "sched_yield"): f"the seccomp filter of process PID would kill it for sched_yield: {NEVER}",
     ("EPERM", "code"): f"the seccomp filter of process PID forbids mmap of memory to run code in (EPERM): {RUN_IT}",
+    ("EPERM", "protect"): f"the seccomp filter of process PID forbids mprotect (EPERM): {NEVER}",
     ("EPERM", "openat"): f"the seccomp filter of process PID forbids openat (EPERM): {RUN_IT}",
 }
 UNREADABLE = (
@@ -215,6 +216,12 @@ def test_filter_in_lldb(filtered):
     with filtered("EPERM", "code") as process:
         forced = "process PID may not map memory to run code in (a limit, seccomp or SELinux): Operation not permitted"
         check_refused(process, forced, ["lldb"], "record --force")
+        end_filtered(process)
+    with filtered("EPERM", "protect") as process:
+        answer = DOORS["lldb"](Target(pid=process.pid), ["record --force"])[0]
+        said = f"the process may not change its libraries' tables (SELinux, seccomp): {RUN_IT}"
+        assert answer.failed and answer.text.strip() == f"memtrace record: {said}", answer.text
+        assert not DOORS["memtrace"](Target(pid=process.pid), ["status --json"])[0].json()["recording"]
         end_filtered(process)
 
 

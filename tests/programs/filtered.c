@@ -4,7 +4,7 @@
  *     filtered strict | filtered ACTION CALL | filtered only CALL...
  *
  * ACTION: what the filter answers to CALL, kill, trap or EPERM; all else is allowed. `only`: all else kills. CALL: the
- * number of a system call, or `code`, an mmap with PROT_EXEC.
+ * number of a system call, or `code`, an mmap with PROT_EXEC, or `protect`, an mprotect with PROT_WRITE.
  */
 #include <errno.h>
 #include <linux/filter.h>
@@ -44,10 +44,11 @@ static int filter(const char *action, char **calls, int count) {
     uint32_t answer = answer_of(action);
     add(LOAD(nr));
     for (int i = 0; i < count && i < CALLS_MAX; i++) {
-        if (!strcmp(calls[i], "code")) {
-            add(UNLESS(BPF_JEQ, SYS_mmap, 3));
+        int code = !strcmp(calls[i], "code");
+        if (code || !strcmp(calls[i], "protect")) {
+            add(UNLESS(BPF_JEQ, code ? SYS_mmap : SYS_mprotect, 3));
             add(LOAD(args[2]));
-            add(UNLESS(BPF_JSET, PROT_EXEC, 1));
+            add(UNLESS(BPF_JSET, code ? PROT_EXEC : PROT_WRITE, 1));
         } else {
             add(UNLESS(BPF_JEQ, (uint32_t)atoi(calls[i]), 1));
         }
