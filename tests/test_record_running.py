@@ -15,6 +15,8 @@ from interpreters import EVERYWHERE, SYSTEM
 from recording import IDLE, KNOWN_BYTES, allocate, begin, check_recorded, compiled, end, idle, record
 from surroundings import COMMAND, LLDB, PROGRAMS, TIMEOUT, bare_environment, clean_environment, run, running, wait_until
 
+LATE_NUMPY = PROGRAMS / "late_numpy.py"
+NUMPY_LINE = LATE_NUMPY.read_text().splitlines().index("array = numpy.ones(10_000_000)") + 1
 RESTLESS = PROGRAMS / "restless.py"
 WAYS = ["sleep", "read", "select", "poll", "epoll", "accept", "lock", "calculation"]
 
@@ -66,6 +68,38 @@ def test_interpreters(interpreter):
         assert live["live_bytes"] > KNOWN_BYTES, live
         assert record(process.pid, "record", "stop").returncode == 0
         end(process)
+
+
+WITH_NUMPY = [one for one in EVERYWHERE if one.name in ("3.11-system", "3.13-trixie", "3.14-forky")]
+
+
+@pytest.mark.parametrize("interpreter", WITH_NUMPY, ids=str)
+@pytest.mark.parametrize("level", ["objects", "heap"])
+def test_numpy_that_is_imported_later(interpreter, level):
+    """Its libraries are hooked as they come: the array's bytes, exactly, and their end."""
+    interpreter.require()
+    python = [*interpreter.inside, interpreter.path]
+    if run([*python, "-c", "import numpy"], bare_environment()).returncode:
+        pytest.skip("numpy is not installed")
+    with running([*python, LATE_NUMPY], bare_environment(), ready=None) as process:
+        begin(process)
+        result = record(process.pid, "record", "--level", level)
+        assert result.returncode == 0, result.stderr
+
+        def arrays_after_a_line(said):
+            process.stdin.write("\n")
+            process.stdin.flush()
+            assert process.stdout.readline() == f"{said}\n"
+            live = DOORS["memtrace"](Target(pid=process.pid), ["live --json"])[0].json()
+            return [row for row in live["rows"] if row["live_bytes"] >= 50_000_000]
+
+        (row,) = arrays_after_a_line("allocated")
+        # Beside the data there may be the array's object.
+        assert max(block["size"] for block in row["blocks_sample"]) == 80_000_000
+        assert row["live_bytes"] - 80_000_000 in range(0, 200), row
+        frame = next(frame for frame in row["stack"] if frame["file"].endswith("late_numpy.py"))
+        assert frame["line"] == NUMPY_LINE
+        assert arrays_after_a_line("freed") == []
 
 
 def test_timeout_is_kept():
