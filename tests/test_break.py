@@ -180,7 +180,7 @@ def test_conditions_are_the_debuggers(debugger, tmp_path, python):
     assert [row["hits"] for row in listed["rows"]] == [1, 1], output + errors
     assert [row["last"]["size"] for row in listed["rows"]] == [1_000_005, 1_000_009]
     assert [row["condition"] for row in listed["rows"]] == [f"{size} == 1000004 + 1", "no_such_name > 1"]
-    assert "memory breakpoint 2: its condition `no_such_name > 1` has no value here" in output
+    assert "breakpoint 2: its condition `no_such_name > 1` has no value here" in output
 
 
 @both

@@ -9,6 +9,7 @@
 #include "commands/break_type.h"
 #include "commands/breakpoints.h"
 #include "commands/object_words.h"
+#include "commands/python_stops.h"
 #include "commands/record.h"
 #include "commands/ref_watch.h"
 #include "commands/request.h"
@@ -75,7 +76,11 @@ static struct mt_error *find_block(struct mt_call *call, const struct mt_image *
 }
 
 /* --line FILE:LINE and --function NAME */
-static struct mt_error *fill_python(const struct mt_options *options, struct mt_breakpoint *breakpoint) {
+static struct mt_error *fill_python(const struct mt_options *options, const struct mt_image *image,
+                                    struct mt_breakpoint *breakpoint) {
+    struct mt_error *error = image ? mt_python_stops_check(&image->header) : NULL;
+    if (error)
+        return error;
     breakpoint->kind = options->given & MT_OPTION_LINE ? MT_BREAK_LINE : MT_BREAK_FUNCTION;
     breakpoint->argument = options->line;
     breakpoint->type_name = strdup(options->place);
@@ -107,7 +112,7 @@ static struct mt_error *fill(struct mt_call *call, const struct mt_image *image,
         return image ? mt_break_type_fill(call, breakpoint) : need_process("--type-count");
     case MT_OPTION_LINE:
     case MT_OPTION_FUNCTION:
-        return fill_python(options, breakpoint);
+        return fill_python(options, image, breakpoint);
     default:
         return mt_error_create(MT_ERROR_USAGE, "one of --heap, --alloc, --new-peak, --free, --type-count, --refs, "
                                                "--line and --function at a time");
