@@ -13,7 +13,7 @@ import pytest
 from doors import DOORS, GDB_ADAPTER, LLDB_ADAPTER, Target
 from interpreters import EVERYWHERE, SYSTEM
 from recording import IDLE, KNOWN_BYTES, allocate, begin, check_recorded, compiled, end, idle, record
-from surroundings import COMMAND, LLDB, PROGRAMS, TIMEOUT, bare_environment, clean_environment, run, running, wait_until
+from surroundings import COMMAND, LLDB, PROGRAMS, ROOT, TIMEOUT, bare_environment, clean_environment, run, running, wait_until
 
 LATE_NUMPY = PROGRAMS / "late_numpy.py"
 NUMPY_LINE = LATE_NUMPY.read_text().splitlines().index("array = numpy.ones(10_000_000)") + 1
@@ -260,6 +260,29 @@ def test_rounds(door):
         if "recording, level" not in said or "recording has ended" not in said:
             refused.append(said)
     assert len(refused) <= ROUNDS[door] * 0.02, refused
+
+
+@pytest.mark.parametrize("door", ROUNDS)
+def test_threads_in_malloc_and_in_the_loader(door, tmp_path):
+    """Others wait, in sleep, accept and epoll_wait. Every round records; nothing of it is seen by any of them."""
+    library = compiled(tmp_path / "later.so", ROOT / "tests/recorder/later.c", "-shared", "-fPIC")
+    program = compiled(tmp_path / "program", PROGRAMS / "busy_threads.c", "-pthread")
+    with running([program, library], bare_environment()) as process:
+        for _ in range(ROUNDS[door]):
+            answers = DOORS[door](Target(pid=process.pid), ["record", "record stop"])
+            assert len(answers) == 2 and not answers[-1].failed, answers[-1].text
+        assert not DOORS[door](Target(pid=process.pid), ["record"])[0].failed
+        process.stdin.write("x")
+        process.stdin.flush()
+        assert process.stdout.readline() == "allocated\n"
+        live = DOORS["memtrace"](Target(pid=process.pid), ["live --json"])[0].json()
+        assert 7654321 in [block["size"] for row in live["rows"] for block in row["blocks_sample"]], live
+        process.stdin.write("x")
+        process.stdin.flush()
+        said, interruptions = process.stdout.readline().split()
+        assert said == "done" and process.wait(TIMEOUT) == 0
+        # Debuggers interrupt epoll_wait as they attach, also without us.
+        assert interruptions == "0" or door != "memtrace"
 
 
 @pytest.mark.parametrize("door", ["memtrace", "gdb"])
