@@ -55,9 +55,9 @@ def check_recorded(door, pid):
     assert rows[0]["stack"][0]["file"].endswith(KNOWN_LINE), rows[0]["stack"]
 
 
-def compiled(path, source, *options, compiler="gcc"):
-    """`path`, a program made of the C file `source`; skips where the compiler can't."""
-    made = subprocess.run([compiler, "-o", path, source, *options], capture_output=True, text=True)
+def compiled(path, *sources_and_options, compiler="gcc"):
+    """`path`, a program made of C files; skips where the compiler can't."""
+    made = subprocess.run([compiler, "-o", path, *sources_and_options], capture_output=True, text=True)
     if made.returncode:
         pytest.skip("this compiler can't: " + made.stderr.strip().splitlines()[-1])
     return path

@@ -4,6 +4,7 @@ had been."""
 import os
 import pathlib
 import random
+import shutil
 import signal
 import subprocess
 import time
@@ -13,7 +14,8 @@ import pytest
 from doors import DOORS, GDB_ADAPTER, LLDB_ADAPTER, Target
 from interpreters import EVERYWHERE, SYSTEM
 from recording import IDLE, KNOWN_BYTES, allocate, begin, check_recorded, compiled, end, idle, record
-from surroundings import COMMAND, LLDB, PROGRAMS, ROOT, TIMEOUT, bare_environment, clean_environment, run, running, wait_until
+from surroundings import COMMAND, LLDB, PROGRAMS, RECORDER, ROOT, TIMEOUT
+from surroundings import bare_environment, clean_environment, gcore, run, running, wait_until
 
 LATE_NUMPY = PROGRAMS / "late_numpy.py"
 NUMPY_LINE = LATE_NUMPY.read_text().splitlines().index("array = numpy.ones(10_000_000)") + 1
@@ -209,6 +211,81 @@ def test_signals_arrive():
             process.send_signal(signal.SIGUSR1)
             assert process.wait(TIMEOUT) == 7
             recording.wait(TIMEOUT)
+
+
+# --- one after the other ----------------------------------------------------------------------------------------------
+
+
+def test_twice_and_by_one_debugger_after_the_other():
+    with idle("read") as process:
+        begin(process)
+        target = Target(pid=process.pid)
+        said = [answer.text for answer in DOORS["gdb"](target, ["record", "record", "record stop", "record"])]
+        assert said[1].strip() == "already recording, level objects"
+        said = [answer.text for answer in DOORS["lldb"](target, ["record", "record stop", "record"])]
+        assert said[0].strip() == "already recording, level objects"
+        assert "already recording at level objects: `memtrace record stop` first" in record(
+            process.pid, "record", "--level", "heap"
+        ).stderr  # fmt: skip
+        sessions = [DOORS[door](target, ["status --json"])[0].json() for door in DOORS]
+        assert {(status["recording"], status["level"]) for status in sessions} == {(True, "objects")}
+        assert record(process.pid, "record", "stop").returncode == 0
+        again = record(process.pid, "record", "stop")
+        assert (again.returncode, again.stderr.strip()) == (1, "memtrace record stop: nothing is being recorded")
+        assert record(process.pid).returncode == 0
+        allocate(process)
+        check_recorded(DOORS["memtrace"], process.pid)
+        end(process)
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_peak_of_a_core(door, tmp_path):
+    """What a second recording saw, after a first one, is in a core that somebody else writes."""
+    with idle("read") as process:
+        begin(process)
+        answers = DOORS[door](Target(pid=process.pid), ["record", "record stop", "record"])
+        assert len(answers) == 3 and not answers[-1].failed, answers[-1].text
+        allocate(process)
+        core = gcore(process.pid, tmp_path / "core")
+        end(process)
+    peak, status = DOORS["memtrace"](Target(core=core, executable=SYSTEM), ["peak --json", "status --json"])
+    (row,) = [row for row in peak.json()["rows"] if row["bytes"] >= KNOWN_BYTES]
+    assert KNOWN_BYTES < row["bytes"] < KNOWN_BYTES + 100
+    assert row["stack"][0]["file"].endswith("idle.py")
+    assert status.json()["recording"] and status.json()["attached"]
+
+
+@pytest.fixture(scope="module")
+def other_recorder(tmp_path_factory):
+    """As an upgrade would bring it: of another build."""
+    sources = sorted((ROOT / "native/recorder").glob("*.c"))
+    options = ["-shared", "-fPIC", "-O1", "-std=gnu11", "-D_GNU_SOURCE", f"-I{ROOT / 'native'}"]
+    return compiled(tmp_path_factory.mktemp("other") / RECORDER.name, *sources, *options)
+
+
+def test_recorder_that_was_deleted_or_replaced(other_recorder, tmp_path):
+    """What a process has loaded is ended, and begun again, by its own file."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can open the file behind a mapping")
+    for file in (COMMAND, COMMAND.parent / "libmemtrace.so", RECORDER):
+        shutil.copy(file, tmp_path)
+
+    def ask(*command):
+        result = run([tmp_path / COMMAND.name, "--pid", process.pid, *command], bare_environment())
+        assert result.returncode == 0, result.stderr
+
+    with idle("read") as process:
+        begin(process)
+        ask("record")
+        (tmp_path / RECORDER.name).unlink()
+        for words in (["record", "stop"], ["record"]):
+            ask(*words)
+        shutil.copy(other_recorder, tmp_path)
+        for words in (["record", "stop"], ["record"]):
+            ask(*words)
+        allocate(process)
+        check_recorded(DOORS["memtrace"], process.pid)
+        end(process)
 
 
 # --- at random moments ------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from doors import DOORS, Target
 from interpreters import SYSTEM
 from recording import begin, compiled, idle
 from stubs import CONNECT, PAIRS, server
-from surroundings import BUILD, PROGRAMS, RECORDER, ROOT, TIMEOUT, bare_environment, run, running
+from surroundings import BUILD, PROGRAMS, RECORDER, ROOT, TIMEOUT, bare_environment, run, running, wait_until_asleep
 
 
 def maps(pid):
@@ -89,6 +89,23 @@ def test_no_room_for_thread_local_storage(tmp_path):
         said = f"the process's loader refused the recorder: {RECORDER}: cannot allocate memory in static TLS block"
         check_refused(process, f"{said}: {RUN_IT}")
         end(process)
+
+
+NO_CODE = f"process PID may not map memory to run code in (seccomp, SELinux, MemoryDenyWriteExecute, a limit): {RUN_IT}"
+
+
+def test_memory_is_writable_or_executable():
+    """As systemd's MemoryDenyWriteExecute has it."""
+    deny = "import ctypes; denied = ctypes.CDLL(None).prctl(65, 1, 0, 0, 0) == 0; "  # PR_SET_MDWE
+    with running([SYSTEM, "-c", deny + "print('ready' if denied else 'no', flush=True); input(); print('done', flush=True)"],
+                 bare_environment(), ready=None) as process:  # fmt: skip
+        if process.stdout.readline() == "no\n":
+            pytest.skip("this kernel has no PR_SET_MDWE")
+        wait_until_asleep(process)
+        check_refused(process, f"{NO_CODE}: Permission denied")
+        process.stdin.write("x\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "done\n"
 
 
 # --- seccomp ----------------------------------------------------------------------------------------------------------
@@ -214,8 +231,7 @@ def test_filter_in_lldb(filtered):
     with filtered("kill", "uname") as process:
         check_filtered_is_recorded(process, "lldb", "record --force")
     with filtered("EPERM", "code") as process:
-        forced = "process PID may not map memory to run code in (a limit, seccomp or SELinux): Operation not permitted"
-        check_refused(process, forced, ["lldb"], "record --force")
+        check_refused(process, f"{NO_CODE}: Operation not permitted", ["lldb"], "record --force")
         end_filtered(process)
     with filtered("EPERM", "protect") as process:
         answer = DOORS["lldb"](Target(pid=process.pid), ["record --force"])[0]

@@ -16,15 +16,15 @@
 #define LEVEL_VARIABLE "MEMTRACE_LEVEL"
 #define PRELOAD_VARIABLE "LD_PRELOAD"
 
-/* Our recorder library's file. */
-static struct mt_error *recorder_file(struct mt_call *call, char **ret) {
+/* Our recorder library's file. `loaded`: it is in the process, and may be gone here. */
+static struct mt_error *recorder_file(struct mt_call *call, bool loaded, char **ret) {
     struct mt_strbuf path = MT_STRBUF_INIT;
     mt_strbuf_printf(&path, "%s/" RECORDER, mt_session_library_directory(call->session));
     char *text = mt_strbuf_steal(&path);
     if (!text)
         return &mt_error_no_memory;
     struct mt_error *error = NULL;
-    if (access(text, R_OK) != 0)
+    if (!loaded && access(text, R_OK) != 0)
         error = mt_error_create(MT_ERROR_NOT_FOUND, "the recorder %s is not there: build it with `make`", text);
     if (error)
         free(text);
@@ -36,7 +36,7 @@ static struct mt_error *recorder_file(struct mt_call *call, char **ret) {
 /* The same as LD_PRELOAD can hold it. */
 static struct mt_error *recorder_path(struct mt_call *call, char **ret) {
     char *text = NULL;
-    struct mt_error *error = recorder_file(call, &text);
+    struct mt_error *error = recorder_file(call, false, &text);
     if (!error && strpbrk(text, ": "))
         error = mt_error_create(
             MT_ERROR_UNSUPPORTED,
@@ -223,7 +223,7 @@ static struct mt_error *call_into_process(struct mt_call *call, uint64_t image,
                                                                             uint32_t level)) {
     MT_AUTO_FREE char *recorder = NULL;
     struct mt_tracee *tracee = NULL;
-    struct mt_error *error = recorder_file(call, &recorder);
+    struct mt_error *error = recorder_file(call, image != 0, &recorder);
     if (!error)
         error = mt_session_tracee(call->session, &tracee);
     if (error)
