@@ -10,6 +10,9 @@ import sys
 
 import gdb
 
+if __name__ == "__main__":
+    raise gdb.GdbError("source memtrace.py, which is beside this file")
+
 _path = os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "native", "door", "memtrace_door.py")
 _spec = importlib.util.spec_from_file_location("memtrace_door", _path)
 door = sys.modules["memtrace_door"] = importlib.util.module_from_spec(_spec)

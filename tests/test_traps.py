@@ -249,3 +249,11 @@ def test_command_line_without_a_home(core):
     del environment["HOME"]
     answer = command_line_door(Target(core=core), ["instances --limit 1 Order"], environment=environment)[0]
     assert "1,000 Orders" in answer.text
+
+
+def test_the_adapter_itself_is_sourced():
+    """gdb knows it as a module, which a sourced file is not: half of it would not work."""
+    command = ["gdb", "-nx", "-batch", "-ex", f"source {GDB_ADAPTER.with_name('memtrace_gdb.py')}", "-ex", "memtrace help"]
+    result = run(command)
+    assert "source memtrace.py, which is beside this file" in result.stderr, result.stderr
+    assert 'Undefined command: "memtrace"' in result.stderr, result.stderr
