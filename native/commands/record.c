@@ -346,7 +346,9 @@ const struct mt_command mt_record_command = {
         "was started with it, recording begins at the next allocation of any thread. Into another process it is "
         "loaded: "
         "one thread of it is made to call the loader, at a moment at which it holds no lock that matters. What was "
-        "allocated before that is not known; its frees are counted and left out.",
+        "allocated before that is not known; its frees are counted and left out. A process that can't be recorded so "
+        "is "
+        "refused: its seccomp filters, for one, are read beforehand, which takes root.",
     .run = run_record,
 };
 
