@@ -39,11 +39,12 @@ class Control:
     def set_registers(self, tid, registers):
         with threads.selection_kept():
             self.switch_to(tid)
-            frame = gdb.newest_frame()
-            frame.select()
-            present = threads.registers_of(frame)
+            # The library may have written them already, all at once: what differs is left to do, which is mostly nothing.
+            gdb.execute("maintenance flush register-cache", to_string=True)
+            present = threads.registers_of(gdb.newest_frame())
             for name, value in registers.items():
                 if name in present and present[name] & 0xFFFFFFFFFFFFFFFF != value:
+                    gdb.newest_frame().select()  # each time: with another stack pointer it is another frame
                     try:
                         gdb.execute("set var $%s = %#x" % (name, value), to_string=True)
                     except gdb.error as problem:

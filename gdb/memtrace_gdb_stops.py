@@ -52,14 +52,16 @@ class Stops:
         """Whether to stay stopped."""
         self.is_judging = True
         try:
-            reason = self.door.reached(what, address, threads.kernel_number(gdb.selected_thread()))
+            stays, text = self.door.reached(what, address, threads.kernel_number(gdb.selected_thread()))
         except BaseException as problem:
-            reason = "memtrace: defect in the gdb adapter: %r\n" % problem
+            stays, text = True, "memtrace: defect in the gdb adapter: %r\n" % problem
         finally:
             self.is_judging = False
-        if reason is not None:
-            self._told.append(reason)
-        return reason is not None
+        if stays:
+            self._told.append(text)  # until gdb has said that it stopped
+        else:
+            gdb.write(text)
+        return stays
 
     def _lost(self, event):
         if event.connection.type == "native":  # a remote process's number may be another one's here

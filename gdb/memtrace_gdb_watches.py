@@ -34,6 +34,7 @@ class Watches:
         elif size != 4:
             raise door.HostError("only 4 bytes are watched")
         else:
+            # Also at a stop that gdb is judging (tried with 13, 16, 18): it is there when the process goes on.
             # In C whatever the program's language is.
             command = "with language c -- python __import__('sys').modules['memtrace_gdb'].host.create_watch(%d)"
             try:

@@ -250,7 +250,11 @@ def stopped(frame, location, internal_dict):
     target = frame.GetThread().GetProcess().GetTarget()
     host = Session.of(target.GetDebugger()).host
     host.enter(Place(target))
-    return host.reached(frame, location.GetBreakpoint())
+    stays = host.reached(frame, location.GetBreakpoint())
+    # A watchpoint that was set meanwhile has put a function into the dictionary, and lldb's caller of this one fails (and
+    # the process stays stopped) unless it finds all of that among its own globals.
+    sys._getframe(1).f_globals.update(internal_dict)
+    return stays
 
 
 def changed(frame, watch, internal_dict):

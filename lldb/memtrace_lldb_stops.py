@@ -48,12 +48,12 @@ class Stops:
     def _reached(self, what, address, frame):
         self.judged_frame = frame
         try:
-            reason = self.door.reached(what, address, frame.GetThread().GetThreadID())
+            stays, text = self.door.reached(what, address, frame.GetThread().GetThreadID())
         except BaseException as problem:
-            reason = "memtrace: defect in the lldb adapter: %r\n" % problem
+            stays, text = True, "memtrace: defect in the lldb adapter: %r\n" % problem
         finally:
             self.judged_frame = None
-        if reason is not None:
-            self._debugger.GetOutputFile().Write(reason.encode())
+        if text:
+            self._debugger.GetOutputFile().Write(text.encode())
             self._debugger.GetOutputFile().Flush()
-        return reason is not None
+        return stays

@@ -137,7 +137,7 @@ MT_EXPORT const struct mt_answer *mt_session_run(struct mt_session *session, con
 #define MT_REACHED_DETACH "detach"
 /* A thread (0: unknown) reached a breakpoint or a watchpoint that the library had asked for (stop_at, watch: `what` is
  * the symbol or NULL, `address` the first argument of the function or the watched address). Status 0: the process stays
- * stopped, the text says why; MT_ANSWER_GO_ON: let it run, and say nothing. Never NULL. */
+ * stopped, the text says why; MT_ANSWER_GO_ON: let it run, and show the text, if there is any, at once. Never NULL. */
 MT_EXPORT const struct mt_answer *mt_session_reached(struct mt_session *session, const char *what, uint64_t address,
                                                      uint64_t tid);
 #define MT_ANSWER_GO_ON 2

@@ -347,6 +347,7 @@ CASES = [
     Case("break delete", "", of(("deleted", 0))),
     Case("break", "--heap 300M", refused=ON_A_CORE),
     Case("break", "--refs {event}", refused=ON_A_CORE),
+    Case("break", "--refs-of-next Order", refused=ON_A_CORE),
     Case("refs", "", refused=ON_A_CORE),
     Case("next", "", refused=ON_A_CORE),
     Case("finish", "", refused=ON_A_CORE),

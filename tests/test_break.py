@@ -200,14 +200,14 @@ def test_without_a_recording_there_is_nothing_to_wait_for(debugger, python):
 REFUSALS = {
     "--heap": "--heap needs a value: --heap SIZE",
     "--heap lots": "--heap takes a size (300M, 300Mi, 1.5G, or bytes), not `lots`",
-    "--heap 1M --alloc 1M": "one of --heap, --alloc, --new-peak, --free, --type-count, --refs, --line and --function at a time",
+    "--heap 1M --alloc 1M": "one of --heap, --alloc, --new-peak, --free, --type-count, --refs, --refs-of-next, --line and --function at a time",
     "--heap 1M --above 1M": "--above goes with --new-peak",
     "--type-count Order": "--type-count takes a type and how many instances: --type-count Order 1000",
     "--type-count int 1000": "int is built in: its instances hold no reference to it, so nothing tells that there is "
     "one more; only classes can be waited for",
     "--type-count NoSuch 1": "no class is called `NoSuch`: `memtrace types` lists them",
     "--free 0x10": "0x10 is in no live block that was recorded",
-    "--temporary": "one of --heap, --alloc, --new-peak, --free, --type-count, --refs, --line and --function at a time",
+    "--temporary": "one of --heap, --alloc, --new-peak, --free, --type-count, --refs, --refs-of-next, --line and --function at a time",
     "delete 7": "there is no memory breakpoint `7`: `memtrace break list`",
 }
 

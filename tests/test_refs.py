@@ -1,24 +1,16 @@
 """`break --refs` and `refs`: every change of one object's reference count, by place; in both debuggers. The sheet is in
 balance with the count, and names the function of examples/leaky_extension that forgets a Py_DECREF."""
 
-import json
 import os
 import shutil
 
 import pytest
 
-from doors import command_line, gdb, lldb
-from interpreters import EVERYWHERE, SYSTEM
-from surroundings import EXAMPLES, TIMEOUT, bare_environment, gcore, require_program, run, running
+from counting import ATTACH, BEFORE, DEBUGGERS, attached, build_extension, check_balance, named, objects_in
+from doors import command_line, gdb
+from surroundings import EXAMPLES, TIMEOUT, bare_environment, gcore, require_program, running
 
-LEAKY = EXAMPLES / "leaky_extension/leaky.c"
 ORDERS = EXAMPLES / "leaky_extension/orders.py"
-DEBUGGERS = {"gdb": gdb, "lldb": lldb}
-# Before there is a target. With separate debug symbols lldb 19 can't unwind functions that the compiler has split.
-BEFORE = {"gdb": ["set width 80"], "lldb": ["settings set symbols.enable-external-lookup false"]}
-PYTHON = {"gdb": "python", "lldb": "script"}
-ATTACH = {"gdb": "attach {}", "lldb": "process attach -p {}"}
-STOP = {"gdb": "handle SIGUSR1 stop print", "lldb": "breakpoint set -n getppid"}
 
 ROUNDS = 20
 PROGRAM = f"""
@@ -51,51 +43,13 @@ drop(short)
 both = pytest.mark.parametrize("debugger", list(DEBUGGERS))
 
 
-def named(*names):
-    """The interpreters of these names."""
-    chosen = [one for one in EVERYWHERE if one.name in names]
-    assert len(chosen) == len(names)
-    return chosen
-
-
 @pytest.fixture(scope="session", autouse=True)
 def has_headers():
     require_program("/usr/bin/python3-config")  # of python3-dev
 
 
-def build_extension(interpreter, directory):
-    """With the system's headers: for the others by the stable ABI, in which Py_DECREF is a call from 3.10 on."""
-    include = run(["/usr/bin/python3-config", "--includes"]).stdout.split()
-    if interpreter.path != SYSTEM:
-        include.append(f"-DPy_LIMITED_API={'0x03090000' if interpreter.minor == 9 else '0x030A0000'}")
-    made = run(["gcc", "-shared", "-fPIC", "-O1", "-g", *include, LEAKY, "-o", directory / "leaky.so"])
-    assert made.returncode == 0, made.stderr
-
-
-def objects_in(output):
-    return [json.loads(line) for line in output.splitlines() if line.startswith('{"schema"')]
-
-
 def watch(debugger, interpreter, directory, script, *arguments):
-    """What the debugger says, attached while the program waits; `go` in the script lets it go on."""
-    fifo = directory / "fifo"
-    os.mkfifo(fifo)
-    go = f"{PYTHON[debugger]} import os; os.write(os.open('{fifo}', os.O_RDWR), b'go\\n')"
-    program = directory / "program.py"
-    program.write_text(PROGRAM)
-    command = [*interpreter.inside, interpreter.path, program, fifo, *arguments]
-    environment = bare_environment(PYTHONPATH=str(directory), PYTHONDONTWRITEBYTECODE="1")
-    with running(command, environment) as process:
-        lines = [*BEFORE[debugger], ATTACH[debugger].format(process.pid), STOP[debugger]]
-        result = DEBUGGERS[debugger]([*lines, *(go if line == "go" else line for line in script)])
-    return result.stdout, result.stderr
-
-
-def check_balance(sheet):
-    assert sum(row["net"] for row in sheet["rows"]) == sheet["refcount"] - sheet["refcount_at_start"]
-    assert all(row["net"] == row["increments"] - row["decrements"] for row in sheet["rows"])
-    for key in ("increments", "decrements"):
-        assert sum(row[key] for row in sheet["rows"]) == sheet[key]
+    return attached(debugger, interpreter, directory, PROGRAM, script, *arguments)
 
 
 def check_leak(debugger, interpreter, directory):

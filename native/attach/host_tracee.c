@@ -1,8 +1,10 @@
 /* The tracee in a debugger's hands. */
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ptrace.h>
 
 #include "attach/c_library.h"
 #include "attach/tracee.h"
@@ -61,11 +63,25 @@ static struct mt_error *host_threads(struct mt_tracee *tracee, mt_tracee_threads
     return collected.no_memory ? &mt_error_no_memory : answer_of(status, "list the threads");
 }
 
+/* All at once, where the debugger traces from the thread that we run in (gdb does). It writes one after another itself,
+ * and killed in between would leave a thread with half of them. */
+static void set_at_once(uint64_t tid, const struct user_regs_struct *registers) {
+    struct user_regs_struct changed;
+    if (ptrace(PTRACE_GETREGS, (pid_t)tid, NULL, &changed))
+        return;
+    /* Not the segments: a debugger may not know their bases. */
+    memcpy(&changed, registers, offsetof(struct user_regs_struct, cs));
+    changed.rip = registers->rip, changed.eflags = registers->eflags, changed.rsp = registers->rsp;
+    ptrace(PTRACE_SETREGS, (pid_t)tid, NULL, &changed);
+}
+
 static struct mt_error *host_set_registers(struct mt_tracee *tracee, uint64_t tid,
                                            const struct user_regs_struct *registers) {
     uint64_t words[MT_HOST_REGISTERS];
     memcpy(words, registers, sizeof words);
     const struct mt_host *host = host_of(tracee);
+    set_at_once(tid, registers);
+    /* Also where that did it, for the debugger keeps what it has read. */
     return answer_of(host->set_registers(host->context, tid, words), "write registers");
 }
 

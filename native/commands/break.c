@@ -11,6 +11,7 @@
 #include "commands/object_words.h"
 #include "commands/python_stops.h"
 #include "commands/record.h"
+#include "commands/ref_next.h"
 #include "commands/ref_watch.h"
 #include "commands/request.h"
 #include "commands/session.h"
@@ -20,7 +21,7 @@
 
 #define KINDS                                                                                                          \
     (MT_OPTION_HEAP | MT_OPTION_ALLOC | MT_OPTION_NEW_PEAK | MT_OPTION_FREE | MT_OPTION_TYPE_COUNT | MT_OPTION_LINE |  \
-     MT_OPTION_FUNCTION | MT_OPTION_REFS)
+     MT_OPTION_FUNCTION | MT_OPTION_REFS | MT_OPTION_REFS_OF_NEXT)
 
 /* --- one more ------------------------------------------------------------------------------------------------------
  */
@@ -110,12 +111,15 @@ static struct mt_error *fill(struct mt_call *call, const struct mt_image *image,
     case MT_OPTION_TYPE_COUNT:
         breakpoint->kind = MT_BREAK_TYPE_COUNT;
         return image ? mt_break_type_fill(call, breakpoint) : need_process("--type-count");
+    case MT_OPTION_REFS_OF_NEXT:
+        breakpoint->kind = MT_BREAK_NEXT;
+        return image ? mt_ref_next_fill(call, image, breakpoint) : need_process("--refs-of-next");
     case MT_OPTION_LINE:
     case MT_OPTION_FUNCTION:
         return fill_python(options, image, breakpoint);
     default:
         return mt_error_create(MT_ERROR_USAGE, "one of --heap, --alloc, --new-peak, --free, --type-count, --refs, "
-                                               "--line and --function at a time");
+                                               "--refs-of-next, --line and --function at a time");
     }
 }
 
@@ -166,7 +170,8 @@ static struct mt_error *add(struct mt_call *call) {
     if (error)
         return error;
     emit_added(call, image, added);
-    mt_call_hint(call, "try: continue · memtrace break list · memtrace break delete 1");
+    mt_call_hint(call, added->kind == MT_BREAK_NEXT ? "try: continue, and at a later stop: memtrace refs"
+                                                    : "try: continue · memtrace break list · memtrace break delete 1");
     return NULL;
 }
 
@@ -174,7 +179,8 @@ static struct mt_error *add(struct mt_call *call) {
  */
 
 static const char *kind_name(enum mt_breakpoint_kind kind) {
-    static const char *const names[] = {"heap", "alloc", "new-peak", "free", "type-count", "line", "function", "refs"};
+    static const char *const names[] = {"heap", "alloc",    "new-peak", "free",        "type-count",
+                                        "line", "function", "refs",     "refs-of-next"};
     return names[kind];
 }
 
@@ -217,6 +223,8 @@ static void emit_row(struct mt_call *call, const struct mt_breakpoint *breakpoin
         mt_emit_string(emitter, breakpoint->kind == MT_BREAK_LINE ? "file" : "function", breakpoint->type_name);
     if (breakpoint->kind == MT_BREAK_LINE)
         mt_emit_unsigned(emitter, "line", breakpoint->argument);
+    else if (breakpoint->kind == MT_BREAK_NEXT)
+        mt_emit_string(emitter, "type", breakpoint->type_name);
     else if (breakpoint->kind == MT_BREAK_FREE || breakpoint->kind == MT_BREAK_REFS)
         mt_emit_address(emitter, "address", breakpoint->argument);
     else if (breakpoint->kind != MT_BREAK_FUNCTION)
@@ -299,7 +307,13 @@ const struct mt_command mt_break_command = {
         "function "
         "that stops shows at its first line.\n"
         "--type-count counts by the references to the class, and then the instances themselves: it stops at the first "
-        "allocation or free after the one that made them N.",
+        "allocation or free after the one that made them N.\n"
+        "--refs-of-next sees the next object of the very type, not of a subclass, whose memory CPython's object "
+        "allocator hands out (recording at level objects). An object that CPython takes from a free list of its own "
+        "(floats, small tuples, lists, dicts and others; hardly ever one of a subclass) is not seen, nor one that "
+        "ends before its thread's next event: the next is. It is watched from that event on, mostly within its "
+        "__init__, and the count that it has then begins the sheet. The process goes on by itself. While it waits, "
+        "each event costs it about 0.2 microseconds more.",
     .run = run_break,
 };
 

@@ -7,6 +7,7 @@
 #include "commands/break_type.h"
 #include "commands/breakpoints.h"
 #include "commands/python_stack.h"
+#include "commands/ref_next.h"
 #include "commands/session.h"
 #include "commands/size_words.h"
 #include "output/place.h"
@@ -126,9 +127,12 @@ static void append_sentence(struct mt_strbuf *out, const struct mt_breakpoint *b
         mt_text_count(out, breakpoint->last.instances);
         mt_strbuf_printf(out, " instances of %s", breakpoint->type_name);
         break;
+    case MT_BREAK_REFS: /* that has just begun */
+        mt_strbuf_printf(out, "watching the %s at 0x%" PRIx64 ", made", breakpoint->type_name, breakpoint->argument);
+        break;
     case MT_BREAK_LINE:
     case MT_BREAK_FUNCTION:
-    case MT_BREAK_REFS:
+    case MT_BREAK_NEXT:
         break;
     }
 }
@@ -194,11 +198,34 @@ struct mt_error *mt_break_condition_holds(struct mt_call *call, const struct mt_
     return NULL;
 }
 
+/* The next object of a type was made: it is watched from now on, and the process goes on. */
+static struct mt_error *judge_next(struct mt_call *call, struct mt_breakpoint *breakpoint, const struct hit *hit) {
+    struct hit made = {
+        .event = {.site = hit->event.object_site, .address = hit->event.object, .live_bytes = hit->event.live_bytes},
+        .tid = hit->tid};
+    bool is_wanted = false, is_watched = false;
+    struct mt_error *error = mt_break_condition_holds(call, breakpoint, &is_wanted);
+    if (!error && !is_wanted)
+        return mt_breakpoints_write(call, breakpoint);
+    if (!error)
+        error = mt_ref_next_watch(call, breakpoint, hit->event.object, &is_watched);
+    if (!error && is_watched)
+        error = tell(call, breakpoint, &made);
+    mt_frame_list_deinit(&made.list);
+    mt_python_stack_deinit(&made.stack);
+    return error;
+}
+
 /* What one breakpoint makes of the event. *ret_done: it has nothing more to wait for. */
 static struct mt_error *judge(struct mt_call *call, struct mt_breakpoint *breakpoint, struct hit *hit, bool *ret_stays,
                               bool *ret_done) {
     bool enough = true, stops = false;
     struct mt_error *error = NULL;
+    if (breakpoint->kind == MT_BREAK_NEXT) {
+        error = judge_next(call, breakpoint, hit);
+        *ret_done = error != NULL;
+        return error;
+    }
     if (breakpoint->kind == MT_BREAK_TYPE_COUNT) {
         error = mt_break_type_count(call, breakpoint, &enough);
         if (!error && !enough)
@@ -211,8 +238,8 @@ static struct mt_error *judge(struct mt_call *call, struct mt_breakpoint *breakp
         error = tell(call, breakpoint, hit);
     }
     *ret_stays |= stops;
-    *ret_done = (stops && breakpoint->temporary) || breakpoint->kind == MT_BREAK_FREE ||
-                (breakpoint->kind == MT_BREAK_TYPE_COUNT && enough);
+    *ret_done = !error && ((stops && breakpoint->temporary) || breakpoint->kind == MT_BREAK_FREE ||
+                           (breakpoint->kind == MT_BREAK_TYPE_COUNT && enough));
     return error;
 }
 
@@ -224,10 +251,12 @@ static struct mt_error *judge_all(struct mt_call *call, struct hit *hit, bool *r
         bool done = false;
         if (!mt_breakpoint_is_python(breakpoint) && (hit->event.fired & UINT32_C(1) << breakpoint->slot))
             error = judge(call, breakpoint, hit, ret_stays, &done);
-        if (!error && done)
-            error = mt_breakpoints_remove(call, i);
+        struct mt_error *problem = done ? mt_breakpoints_remove(call, i) : NULL;
+        if (error)
+            mt_error_destroy(problem);
         else
-            i++;
+            error = problem;
+        i += !done;
     }
     return error;
 }

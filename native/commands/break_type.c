@@ -7,9 +7,8 @@
 #include "heap/census.h"
 #include "python/object.h"
 
-/* The class that is called `word`. */
-static struct mt_error *find_class(struct mt_call *call, const struct mt_census *census, const char *word,
-                                   const struct mt_type **ret) {
+struct mt_error *mt_break_type_find(struct mt_call *call, const struct mt_census *census, const char *word,
+                                    const struct mt_type **ret) {
     struct mt_types *types = census->python->types;
     const struct mt_type *found = NULL;
     for (uint32_t i = 0; i < census->count; i++) {
@@ -55,7 +54,7 @@ struct mt_error *mt_break_type_fill(struct mt_call *call, struct mt_breakpoint *
     struct mt_refcount count;
     struct mt_error *error = mt_call_census(call, &census);
     if (!error)
-        error = find_class(call, census, call->options.type, &type);
+        error = mt_break_type_find(call, census, call->options.type, &type);
     if (error)
         return error;
     if (!type->is_heap || !mt_object_refcount(census->python, type->address, &count) || count.immortal)

@@ -62,6 +62,8 @@ static struct mt_stop stop_of(const struct mt_breakpoint *breakpoint) {
         return (struct mt_stop){.kind = MT_STOP_FREE, .argument = breakpoint->argument};
     case MT_BREAK_TYPE_COUNT:
         return (struct mt_stop){.kind = MT_STOP_COUNT, .argument = breakpoint->type, .limit = breakpoint->limit};
+    case MT_BREAK_NEXT:
+        return (struct mt_stop){.kind = MT_STOP_TYPE, .argument = breakpoint->type, .limit = breakpoint->limit};
     case MT_BREAK_LINE:
     case MT_BREAK_FUNCTION:
     case MT_BREAK_REFS:
@@ -293,6 +295,9 @@ void mt_breakpoint_append(struct mt_strbuf *out, const struct mt_breakpoint *bre
         break;
     case MT_BREAK_REFS:
         mt_strbuf_printf(out, "references to the %s at 0x%" PRIx64, breakpoint->type_name, breakpoint->argument);
+        break;
+    case MT_BREAK_NEXT:
+        mt_strbuf_printf(out, "references to the next %s that is made", breakpoint->type_name);
         break;
     }
 }

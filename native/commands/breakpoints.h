@@ -22,6 +22,7 @@ enum mt_breakpoint_kind {
     MT_BREAK_LINE, /* of Python: these two have slots of their own, and stop elsewhere (python_stops.h) */
     MT_BREAK_FUNCTION,
     MT_BREAK_REFS, /* has no slot: a watchpoint of the debugger (ref_watch.h) */
+    MT_BREAK_NEXT, /* becomes REFS at its first hit (ref_next.h) */
 };
 
 /* What happened when a breakpoint last stopped the process. */
@@ -37,11 +38,11 @@ struct mt_breakpoint {
     enum mt_breakpoint_kind kind;
     uint64_t argument; /* bytes; FREE: the block's address; REFS: the object's; TYPE_COUNT: how many instances */
     uint64_t size;     /* FREE: of the block */
-    uint64_t type;     /* TYPE_COUNT: the class's address */
-    char *type_name;   /* TYPE_COUNT, REFS; LINE: the file; FUNCTION: its name */
-    int64_t limit;     /* TYPE_COUNT: of the word at the class's reference count */
+    uint64_t type;     /* TYPE_COUNT, NEXT: the class's address */
+    char *type_name;   /* TYPE_COUNT, REFS, NEXT; LINE: the file; FUNCTION: its name */
+    int64_t limit;     /* TYPE_COUNT: of the word at the class's reference count; NEXT: bytes in front of an object */
     bool is_over;      /* HEAP: it is over the argument already, when the breakpoint is set */
-    int32_t pid;       /* FREE, TYPE_COUNT, REFS: the process that it is about; 0: any */
+    int32_t pid;       /* FREE, TYPE_COUNT, REFS, NEXT: the process that it is about; 0: any */
     char *condition;   /* for the debugger; NULL: none */
     bool temporary;
     unsigned slot; /* MT_STOPS: none */

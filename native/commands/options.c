@@ -65,6 +65,8 @@ static const struct option options[] = {
     {MT_OPTION_TYPE_COUNT, "--type-count", "TYPE N", NULL, NULL, "N instances of the Python class TYPE are alive"},
     {MT_OPTION_REFS, "--refs", "ADDR", NULL, NULL,
      "count each change of the object's reference count, by place, until its life ends: see `refs`"},
+    {MT_OPTION_REFS_OF_NEXT, "--refs-of-next", "TYPE", NULL, NULL,
+     "the same for the next object of TYPE that is made; a type's name, or its address"},
     {MT_OPTION_LINE, "--line", "FILE:LINE", NULL, NULL,
      "Python comes to this line; FILE is a file's name, or the end of its path"},
     {MT_OPTION_FUNCTION, "--function", "NAME", NULL, NULL,
@@ -95,6 +97,10 @@ static struct mt_error *find_option(const char *word, size_t length, unsigned ac
         const char *candidate = options[i].name + 2;
         if (strncmp(candidate, bare, strlen(bare)) != 0 || *bare == '\0')
             continue;
+        if (strcmp(candidate, bare) == 0) { /* in full: it may be the beginning of another */
+            found = &options[i];
+            break;
+        }
         if (found)
             return mt_error_create(MT_ERROR_USAGE, "option `%s` is ambiguous: %s or %s", name, found->name,
                                    options[i].name);
@@ -232,6 +238,8 @@ static struct mt_error *apply(const struct option *option, const char *value, st
     case MT_OPTION_FREE:
     case MT_OPTION_REFS:
         return parse_text(option->name, value, result->block, sizeof result->block);
+    case MT_OPTION_REFS_OF_NEXT:
+        return parse_text(option->name, value, result->type, sizeof result->type);
     case MT_OPTION_TYPE_COUNT:
         return parse_type_count(value, result->type, &result->count);
     case MT_OPTION_IF:
@@ -350,7 +358,7 @@ static const struct option *option_before_value(const char *word, unsigned accep
 
 bool mt_options_wants_type(const char *previous_word, unsigned accepted) {
     const struct option *option = option_before_value(previous_word, accepted);
-    return option && option->id == MT_OPTION_TYPE;
+    return option && (option->id == MT_OPTION_TYPE || option->id == MT_OPTION_REFS_OF_NEXT);
 }
 
 void mt_options_complete(const char *previous_word, const char *word, unsigned accepted, struct mt_strbuf *out) {

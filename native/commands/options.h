@@ -42,7 +42,8 @@ enum mt_option {
     MT_OPTION_LINE = 1 << 21,
     MT_OPTION_FUNCTION = 1 << 22,
     MT_OPTION_REFS = 1 << 23,
-    MT_OPTION_FORCE = 1 << 24,
+    MT_OPTION_REFS_OF_NEXT = 1 << 24,
+    MT_OPTION_FORCE = 1 << 25,
 };
 
 struct mt_options {
@@ -51,7 +52,7 @@ struct mt_options {
     unsigned level;           /* enum mt_level */
     size_t limit;             /* rows; SIZE_MAX: all */
     char since[MT_MARK_NAME]; /* a mark's number or name */
-    char type[MT_TYPE_WORD];  /* a type as people write it */
+    char type[MT_TYPE_WORD];  /* a type as people write it; of --refs-of-next also an address */
     size_t thread;            /* a thread's number (from 1 on); SIZE_MAX: not given */
     uint64_t size;            /* of --heap and --alloc */
     uint64_t above;

@@ -49,21 +49,28 @@ static struct mt_error *check_host(struct mt_call *call, struct mt_host_descript
     return error;
 }
 
-/* What watched an object of a process that is gone makes room; one of this process does not. */
-static struct mt_error *make_room(struct mt_call *call, int32_t pid) {
+struct mt_error *mt_ref_watch_make_room(struct mt_call *call, int32_t pid) {
     struct mt_breakpoints *breakpoints = mt_session_breakpoints(call->session);
     for (size_t i = 0; i < breakpoints->list.length; i++) {
         const struct mt_breakpoint *breakpoint = &breakpoints->list.data[i];
-        if (breakpoint->kind != MT_BREAK_REFS)
+        if (breakpoint->kind != MT_BREAK_REFS && breakpoint->kind != MT_BREAK_NEXT)
             continue;
         if (breakpoint->pid != pid)
             return mt_breakpoints_remove(call, i);
-        return mt_error_create(MT_ERROR_UNSUPPORTED,
-                               "the references of one object are counted already: `memtrace break delete %" PRIu32
-                               "` first",
-                               breakpoint->number);
+        return mt_error_create(
+            MT_ERROR_UNSUPPORTED,
+            breakpoint->kind == MT_BREAK_REFS
+                ? "the references of one object are counted already: `memtrace break delete %" PRIu32 "` first"
+                : "the next object of a type is waited for already: `memtrace break delete %" PRIu32 "` first",
+            breakpoint->number);
     }
     return NULL;
+}
+
+struct mt_error *mt_ref_watch_is_immortal(const char *type_name, uint64_t object) {
+    return mt_error_create(MT_ERROR_UNSUPPORTED,
+                           "%s at 0x%" PRIx64 " is immortal: its reference count never changes, so nobody can leak it",
+                           type_name, object);
 }
 
 static struct mt_error *find_object(struct mt_call *call, struct mt_object_address *ret, uint64_t *ret_count) {
@@ -78,10 +85,7 @@ static struct mt_error *find_object(struct mt_call *call, struct mt_object_addre
     if (!mt_object_refcount(census->python, ret->address, &count))
         return mt_error_fault(ret->address, "the object at 0x%" PRIx64 " can't be read", ret->address);
     if (count.immortal)
-        return mt_error_create(MT_ERROR_UNSUPPORTED,
-                               "%s at 0x%" PRIx64 " is immortal: its reference count never changes, so nobody can leak "
-                               "it",
-                               ret->type->name, ret->address);
+        return mt_ref_watch_is_immortal(ret->type->name, ret->address);
     *ret_count = count.count;
     return NULL;
 }
@@ -119,13 +123,50 @@ static void emit_begun(struct mt_call *call, const struct mt_breakpoint *breakpo
     mt_call_hint(call, "try: continue, and at a later stop: memtrace refs");
 }
 
-struct mt_error *mt_ref_watch_begin(struct mt_call *call) {
+/* The watchpoint, and an empty sheet about it. */
+static struct mt_error *begin_sheet(struct mt_call *call, const char *type_name, int32_t pid, uint64_t object,
+                                    uint64_t type, uint64_t count) {
     struct mt_ref_sheet *sheet = mt_session_ref_sheet(call->session);
+    char *python = NULL;
+    struct mt_error *error = find_file(call, &python);
+    if (!error && (error = set_watchpoint(call, object, true)))
+        free(python);
+    if (error)
+        return error;
+    mt_ref_sheet_deinit(sheet);
+    sheet->type_name = strdup(type_name);
+    if (!sheet->type_name) {
+        free(python);
+        mt_error_destroy(set_watchpoint(call, object, false));
+        return &mt_error_no_memory;
+    }
+    sheet->python = python;
+    sheet->object = object;
+    sheet->type = type;
+    sheet->pid = pid;
+    sheet->start = sheet->now = count;
+    return NULL;
+}
+
+struct mt_error *mt_ref_watch_turn(struct mt_call *call, struct mt_breakpoint *breakpoint, uint64_t object,
+                                   uint64_t type, uint64_t count) {
+    struct mt_error *error = begin_sheet(call, breakpoint->type_name, breakpoint->pid, object, type, count);
+    if (error)
+        return error;
+    breakpoint->kind = MT_BREAK_REFS;
+    breakpoint->argument = object;
+    breakpoint->slot = MT_STOPS;
+    breakpoint->hits = 0;
+    free(breakpoint->condition);
+    breakpoint->condition = NULL;
+    return NULL;
+}
+
+struct mt_error *mt_ref_watch_begin(struct mt_call *call) {
     struct mt_host_description description;
     struct mt_object_address object;
     const struct mt_breakpoint *added;
     uint64_t count = 0;
-    char *python = NULL;
     if (call->options.given & (MT_OPTION_IF | MT_OPTION_TEMPORARY | MT_OPTION_ABOVE))
         return mt_error_create(MT_ERROR_USAGE, "--refs stops only where the object's life ends: it goes with no other "
                                                "option");
@@ -133,11 +174,9 @@ struct mt_error *mt_ref_watch_begin(struct mt_call *call) {
     if (!error)
         error = find_object(call, &object, &count);
     if (!error)
-        error = make_room(call, description.pid);
+        error = mt_ref_watch_make_room(call, description.pid);
     if (!error)
-        error = find_file(call, &python);
-    if (!error && (error = set_watchpoint(call, object.address, true)))
-        free(python);
+        error = begin_sheet(call, object.type->name, description.pid, object.address, object.type->address, count);
     if (error)
         return error;
     struct mt_breakpoint breakpoint = {
@@ -146,25 +185,12 @@ struct mt_error *mt_ref_watch_begin(struct mt_call *call) {
         .pid = description.pid,
         .type_name = strdup(object.type->name),
     };
-    mt_ref_sheet_deinit(sheet);
-    sheet->type_name = strdup(object.type->name);
-    if (sheet->type_name) {
-        error = mt_breakpoints_add(call, breakpoint, true, &added);
-    } else {
-        free(breakpoint.type_name);
-        error = &mt_error_no_memory;
-    }
+    error = breakpoint.type_name ? mt_breakpoints_add(call, breakpoint, true, &added) : &mt_error_no_memory;
     if (error) {
         mt_error_destroy(set_watchpoint(call, object.address, false));
-        free(python);
-        mt_ref_sheet_deinit(sheet);
+        mt_ref_sheet_deinit(mt_session_ref_sheet(call->session));
         return error;
     }
-    sheet->python = python;
-    sheet->object = object.address;
-    sheet->type = object.type->address;
-    sheet->pid = description.pid;
-    sheet->start = sheet->now = count;
     emit_begun(call, added, count);
     return NULL;
 }

@@ -1,8 +1,19 @@
 #include "commands/command.h"
 
+#include "commands/breakpoints.h"
 #include "commands/ref_sheet.h"
 #include "commands/request.h"
 #include "commands/session.h"
+
+/* Why there is no sheet. */
+static struct mt_error *nothing_counted(struct mt_call *call) {
+    const struct mt_breakpoints *breakpoints = mt_session_breakpoints(call->session);
+    for (size_t i = 0; i < breakpoints->list.length; i++)
+        if (breakpoints->list.data[i].kind == MT_BREAK_NEXT)
+            return mt_error_create(MT_ERROR_NOT_FOUND, "no %s was seen to be made yet: continue",
+                                   breakpoints->list.data[i].type_name);
+    return mt_error_create(MT_ERROR_NOT_FOUND, "no references were counted: `memtrace break --refs ADDR` first");
+}
 
 static struct mt_error *run(struct mt_call *call) {
     struct mt_ref_sheet *sheet = mt_session_ref_sheet(call->session);
@@ -11,7 +22,7 @@ static struct mt_error *run(struct mt_call *call) {
     struct mt_error *error = sheet->object == 0 ? mt_request_describe(call, "watched", &description)
                                                 : mt_session_describe(call->session, &description);
     if (!error && sheet->object == 0)
-        error = mt_error_create(MT_ERROR_NOT_FOUND, "no references were counted: `memtrace break --refs ADDR` first");
+        error = nothing_counted(call);
     if (error)
         return error;
     if (!sheet->end && description.pid != sheet->pid)
@@ -21,7 +32,7 @@ static struct mt_error *run(struct mt_call *call) {
 
 const struct mt_command mt_refs_command = {
     .name = "refs",
-    .summary = "Show who took and who dropped references to the object of `break --refs`.",
+    .summary = "Show who took and who dropped references to the object of `break --refs` or `--refs-of-next`.",
     .options = MT_OPTION_LIMIT | MT_OPTION_JSON,
     .needs_no_process = true,
     .details =

@@ -305,12 +305,12 @@ class Door:
         return status == 0, text
 
     def reached(self, what, address, tid):
-        """A thread reached what stop_at or watch had asked for. The reason to stay stopped, or None: let it run.
-        Also told (DETACH, number of the process, 0) where the debugger lets go of it."""
+        """A thread reached what stop_at or watch had asked for. (whether to stay stopped, the text to show: where it
+        stays that is the reason). Also told (DETACH, number of the process, 0) where the debugger lets go of it."""
         if self._is_busy:  # the library itself lets the process run (run_to), and waits for something else
-            return None
+            return False, ""
         status, text = self._ask(lambda: self._calls.mt_session_reached(self._session, _bytes(what), address, tid))
-        return None if status == GO_ON else text
+        return status != GO_ON, text
 
     def _ask(self, call):
         self._problem = None

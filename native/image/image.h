@@ -29,7 +29,7 @@
 #define MT_IMAGE_SYMBOL "memtrace_image"
 #define MT_STOP_HOOK_SYMBOL "memtrace_stop_hook"
 #define MT_IMAGE_MAJOR 2
-#define MT_IMAGE_MINOR 1
+#define MT_IMAGE_MINOR 2
 
 enum mt_level { MT_LEVEL_NONE = 0, MT_LEVEL_HEAP = 1, MT_LEVEL_OBJECTS = 2 };
 
@@ -67,6 +67,9 @@ enum mt_stop_kind {
     MT_STOP_PEAK = 3,  /* live bytes are at a new maximum, above `argument`; once a climb: again only after they fell */
     MT_STOP_FREE = 4,  /* the block at `argument` ends: freed, moved, or unmapped */
     MT_STOP_COUNT = 5, /* the signed 8-byte word at `argument` is at least `limit`; then it is off (kind 0) */
+    /* A new object of the CPython type at `argument` has begun to live: at the next event of its thread. `limit`: where
+     * in its block the object begins, behind the headers that its type asks for. Then it is off. From image 2.2 on. */
+    MT_STOP_TYPE = 6,
 };
 struct mt_stop {
     uint32_t kind;     /* enum mt_stop_kind */
@@ -108,6 +111,9 @@ struct mt_stop_event {
     uint64_t old_address; /* of a move: the block that ended; else 0 */
     int64_t net_bytes;    /* what the event changed live bytes by */
     int64_t live_bytes;   /* after it */
+    uint64_t object;      /* the one that a slot of TYPE has met; 0: none did. From image 2.2 on, as the next */
+    uint32_t object_site; /* that its block was allocated from */
+    uint32_t reserved;
 };
 
 /* How calls come to the recorder. While they do not, requests are not obeyed. */

@@ -2,6 +2,8 @@
 
 #include <stddef.h>
 
+#include "recorder/young.h"
+
 struct mt_stop_bounds mt_stop_bounds;
 void (*mt_stops_limit_passed)(const struct mt_stop_event *event);
 
@@ -40,6 +42,8 @@ static int64_t word_of(const struct mt_stop *slot) {
 
 bool mt_stops_more_may_fire(uint64_t ended_start, uint64_t ended_size) {
     const struct mt_stop_bounds *bounds = &mt_stop_bounds;
+    if (bounds->types != 0)
+        return true;
     if (ended_size != 0 && ended_start <= bounds->last && ended_start + ended_size > bounds->first)
         return true;
     for (unsigned i = 0; i < MT_STOPS && bounds->words != 0; i++) {
@@ -91,13 +95,16 @@ static bool find_bounds(int64_t live, int64_t peak) {
             watch_address(&bounds, slot->argument, slot->argument + sizeof(int64_t) - 1);
             bounds.words = 1;
             break;
+        case MT_STOP_TYPE:
+            bounds.types = 1;
+            break;
         default:
             break;
         }
     }
     bounds.low = low; /* both sides of `live`, so low <= high */
     bounds.span = (uint64_t)high - (uint64_t)low;
-    bounds.more = bounds.words != 0 || bounds.first <= bounds.last;
+    bounds.more = bounds.words != 0 || bounds.types != 0 || bounds.first <= bounds.last;
     mt_stop_bounds = bounds;
     return any;
 }
@@ -162,6 +169,26 @@ void mt_stops_look_at_end(struct mt_self *self, const struct mt_stop_event *even
     note(self, event, fired);
 }
 
+/* Looks for new objects. One at a time is told of: other slots have theirs at a later event. */
+static void look_at_young(struct mt_self *self, const struct mt_stop_event *event) {
+    for (unsigned i = 0; i < MT_STOPS; i++) {
+        struct mt_stop *slot = &memtrace_image.stops[i];
+        struct mt_stop stop = *slot;
+        struct mt_young young;
+        if (stop.kind != MT_STOP_TYPE) {
+            mt_young_forget(i);
+            continue;
+        }
+        if (!mt_young_look(i, &stop, self->index, event, &young) || (self->stop.fired != 0 && self->stop.object != 0))
+            continue;
+        change(slot, MT_STOP_TYPE, stop.is_over != 0, MT_STOP_NONE, false);
+        mt_young_forget(i);
+        note(self, event, UINT32_C(1) << i);
+        self->stop.object = young.address + (uint64_t)stop.limit;
+        self->stop.object_site = young.site;
+    }
+}
+
 void mt_stops_look(struct mt_self *self, struct mt_stop_event event, struct mt_ended ended) {
     int64_t live = mt_shard()->live_bytes, peak = mt_shard()->peak_bytes;
     /* Taken back first: what a debugger changes from here on is looked at once more, at the next event. */
@@ -171,6 +198,7 @@ void mt_stops_look(struct mt_self *self, struct mt_stop_event event, struct mt_e
     for (unsigned i = 0; i < MT_STOPS; i++)
         fired |= (uint32_t)is_met(&memtrace_image.stops[i], &event, live, peak) << i;
     note(self, &event, fired);
+    look_at_young(self, &event);
     if (!find_bounds(live, most(peak, live))) {
         uint32_t active = MT_STOPS_ACTIVE;
         __atomic_compare_exchange_n(&memtrace_image.stops_state, &active, 0, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);

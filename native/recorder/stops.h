@@ -30,7 +30,8 @@ struct mt_stop_bounds {
     uint64_t size;        /* of an allocation: from here on */
     uint64_t first, last; /* addresses whose end matters; first > last: none */
     uint32_t words;       /* there are words to be read */
-    uint32_t more;        /* there are such addresses, or words */
+    uint32_t types;       /* somebody waits for a new object: every event is looked at */
+    uint32_t more;        /* any of these three */
 } __attribute__((aligned(64)));
 extern struct mt_stop_bounds mt_stop_bounds;
 

@@ -26,7 +26,7 @@ PYTHON_PROVEN = 2
 # The accounting core: what of native/recorder works without the hooks.
 CORE = [
     ROOT / f"native/recorder/{name}.c"
-    for name in "account sites marks stacks stops table ranges shadow pool memory index names thread window".split()
+    for name in "account sites marks stacks stops table ranges shadow pool memory index names thread window young".split()
 ]
 
 WARNINGS = "-Wall -Wextra -Werror -Wshadow -Wno-unused-parameter".split()
