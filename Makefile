@@ -73,7 +73,7 @@ $(BUILD)/memtrace: $(CLI_OBJECTS) $(BUILD)/libmemtrace.so
 
 BUILD_PACKAGES := gcc libc6-dev libdw-dev libelf-dev libreadline-dev python3
 DEMO_PACKAGES  := gdb lldb-19 python3-lldb-19 python3-numpy
-TEST_PACKAGES  := clang clang-format clang-tidy g++ gdbserver libclang-rt-14-dev libcmocka-dev libjemalloc2 \
+TEST_PACKAGES  := clang clang-format clang-tidy g++ gdbserver libclang-rt-14-dev libcmocka-dev libjemalloc2 musl-tools \
                   python3-dev python3-greenlet python3-pyflakes python3-pytest
 PACKAGES       := $(BUILD_PACKAGES) $(DEMO_PACKAGES) $(TEST_PACKAGES)
 

@@ -180,7 +180,7 @@ def test_conditions_are_the_debuggers(debugger, tmp_path, python):
     assert [row["hits"] for row in listed["rows"]] == [1, 1], output + errors
     assert [row["last"]["size"] for row in listed["rows"]] == [1_000_005, 1_000_009]
     assert [row["condition"] for row in listed["rows"]] == [f"{size} == 1000004 + 1", "no_such_name > 1"]
-    assert "memory breakpoint 2: its condition `no_such_name > 1` has no value here" in output
+    assert "breakpoint 2: its condition `no_such_name > 1` has no value here" in output
 
 
 @both
@@ -193,7 +193,7 @@ def test_without_a_recording_there_is_nothing_to_wait_for(debugger, python):
         "memtrace break: --free is about something that lives: `run` first"
     )
     assert refusal(debugger, ["run", "memtrace break --heap 1M"], before) == (
-        "memtrace break: the recorder is not in this process: end it, use `memtrace record`, then `run`"
+        "memtrace break: nothing is recorded in this process: `memtrace record` begins here and now"
     )
 
 

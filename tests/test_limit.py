@@ -223,6 +223,34 @@ def test_in_a_cgroup_the_report_exists_before_the_kernel_would_kill(group, tmp_p
     assert "past_the_limit.py" in (tmp_path / "report").read_text()
 
 
+# What /proc/self/cgroup says, the files below /sys/fs/cgroup, and the limit that counts, in MB.
+TREES = {
+    "own group": ("0::/a/b", {"a/memory.max": "max", "a/b/memory.max": "300000000"}, 300),
+    "group above": ("0::/a/b", {"a/memory.max": "250000000", "a/b/memory.max": "800000000"}, 250),
+    "container": ("0::/", {"memory.max": "400000000"}, 400),
+    "v2 without the controller": ("4:cpu,memory:/m\n0::/a", {"a/x": "", "memory/m/memory.limit_in_bytes": "220000000"}, 220),
+    "v1 without a limit": ("4:memory:/m\n0::/a", {"a/memory.max": "260000000", "memory/m/memory.limit_in_bytes": str(2**63 - 4096)}, 260),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TREES)
+def test_a_share_of_a_made_up_group(name, tmp_path):
+    """Where the kernel has bound the memory controller elsewhere, the files of one are laid out as it would."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may make a mount namespace")
+    told, files, limit = TREES[name]
+    (tmp_path / "told").write_text(told + "\n")
+    for path, text in files.items():
+        (tmp_path / "tree" / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "tree" / path).write_text(text + "\n")
+    pretend = 'mount --bind "$0/tree" /sys/fs/cgroup && mount --bind "$0/told" "/proc/$$/cgroup" && exec "$@"'
+    variables = [f"LD_PRELOAD={RECORDER}", "MEMTRACE_MAX_HEAP=50%", f"MEMTRACE_REPORT={tmp_path}/report"]
+    apart = ["unshare", "-m", "--propagation", "private", "sh", "-c", pretend, tmp_path]
+    result = surroundings.run([*apart, "env", *variables, *growing()], surroundings.bare_environment())
+    assert result.returncode == PASSED, result.stderr
+    assert (tmp_path / "report").read_text().startswith(f"heap passed {limit // 2} MB: now ")
+
+
 def test_a_share_of_the_address_space(tmp_path):
     space = 400 * MB
     if any(int(text) < 1 << 60 for text in limits_of_own_groups()):

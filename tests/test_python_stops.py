@@ -7,7 +7,9 @@ import pytest
 
 from doors import DOORS, Target, gdb
 from interpreters import EXAMINED, SYSTEM, version_of
-from surroundings import EXAMPLES, PROGRAMS, RECORDER, bare_environment, recorded_environment, running, wait_until_asleep
+from recording import compiled
+from surroundings import EXAMPLES, PROGRAMS, RECORDER, ROOT, bare_environment, recorded_environment, running
+from surroundings import wait_until_asleep
 
 PROGRAM = PROGRAMS / "lines_of_work.py"
 TRACED = (9, 10, 11)  # minor versions without sys.monitoring
@@ -272,6 +274,58 @@ def test_what_is_waited_for_is_told(interpreter):
     assert (row.json()["waits_for"]["function"], row.json()["waits_for"]["line"]) == ("idle", 4)
 
 
+# Goes to work once a debugger is there, and lets it run.
+UNTIL_TRACED = """
+import time
+def work(n):
+    kept = n
+    return kept
+
+print("ready", flush=True)
+while "TracerPid:\\t0\\n" in open("/proc/self/status").read():
+    time.sleep(0.01)
+for n in range(50):
+    work(n)
+"""
+
+
+@pytest.mark.parametrize("door", ["gdb", "lldb"])
+@pytest.mark.parametrize("interpreter", PLAIN, ids=str)
+def test_conditions_are_the_debuggers(interpreter, door, tmp_path):
+    """Asked at each arrival at the line, and not before: a counter in the debugger tells the seventh of them."""
+    interpreter.require()
+    program = tmp_path / "program.py"
+    program.write_text(UNTIL_TRACED)
+    begin = {"gdb": "set $n = 0", "lldb": "expression int $n = 0"}[door]
+    after = "memtrace break --function no_such_function --if 1"
+    before = [begin, "memtrace break --line program.py:5 --if ++$n == 7", after, "continue"]
+    with at_work(interpreter, program) as process:
+        process.stdout.readline()
+        answers = DOORS[door](Target(pid=process.pid), ["object --json py:n", "break list --json"], before=before)
+    assert answers[0].json()["repr"] == "6", answers[0].text
+    assert [(row["hits"], row["condition"]) for row in answers[1].json()["rows"]] == [(1, "++$n == 7"), (0, "1")]
+
+
+@pytest.mark.parametrize("door", ["gdb", "lldb"])
+def test_free_threaded_builds_are_refused(door, tmp_path):
+    """A program that says of itself that it is one."""
+    include = [f"-I{ROOT / 'native'}", f"-I{ROOT / 'tests/recorder'}"]
+    options = ["-DVERSION=0x030e00f0ul", "-DFREE_THREADED", "-D_GNU_SOURCE", "-fno-builtin", "-rdynamic", *include]
+    program = compiled(tmp_path / "program", ROOT / "tests/recorder/strange_python.c",
+                       ROOT / "tests/recorder/image_reader.c", *options)  # fmt: skip
+    stop = {"gdb": "break image_dump", "lldb": "breakpoint set -n image_dump"}[door]
+    before = ["memtrace record", stop, "run"]
+    for command, reason in (
+        ("break --type-count Order 3", "is a free-threaded build: only builds with the GIL are read"),
+        ("break --line app.py:3", "free-threaded CPython has no safe point for this"),
+        ("break --function work", "free-threaded CPython has no safe point for this"),
+        ("next", "free-threaded CPython has no safe point for this"),
+    ):
+        answer = DOORS[door](Target(program=(program,)), [command], before=before)[0]
+        assert answer.failed and answer.text.strip().endswith(reason), answer.text
+        assert answer.text.startswith(f"memtrace {command.split(' --')[0]}: "), answer.text
+
+
 def test_refusals_are_one_line():
     core_or_none = DOORS["gdb"](Target(), ["next"])[0]
     assert core_or_none.failed and "\n" not in core_or_none.text.strip(), core_or_none.text
@@ -279,7 +333,7 @@ def test_refusals_are_one_line():
     assert wrong.failed and "--line takes a file and a line" in wrong.text
     with running([SYSTEM, "-c", "print('ready', flush=True); input()"], bare_environment()) as process:
         answer = DOORS["gdb"](Target(pid=process.pid), ["lines main"])[0]
-    assert answer.failed and "the recorder is not in this process" in answer.text
+    assert answer.failed and "`memtrace record` begins here and now" in answer.text
     with running([SYSTEM, "-c", "print('ready', flush=True); input()"], recorded_environment()) as process:
         answer = DOORS["memtrace"](Target(pid=process.pid), ["next"])[0]
         assert answer.failed and "use gdb or lldb" in answer.text

@@ -133,3 +133,36 @@ def test_ctrl_c_ends_a_long_read(python):
     del answer["target"], answer["warnings"]
     assert answer == expected
 
+
+def ask_and_interrupt(console, address):
+    """What lldb answers after a Ctrl-C ended the same question."""
+    console.send(f"gdb-remote {address}\n")
+    console.expect(r"Process \d+ stopped", TIMEOUT)
+    console.send("memtrace types --json\n")
+    console.expect(r"(reading \d+ MB|\d+ of \d+ MB read) from the remote stub, about \d+ s", TIMEOUT)
+    console.send("\x03")
+    said = console.expect(r'"message":"interrupted"', TIMEOUT)
+    assert '"rows"' not in said and "Traceback" not in said
+    console.expect(console.prompt)
+    console.send("memtrace types --json\n")
+    console.expect(r"memtrace types --json")
+    said = console.expect(r'\{"schema".*\}\s*\n', TIMEOUT)
+    console.send("detach\n")
+    console.expect("detached", 30)
+    return said
+
+
+@pytest.mark.parametrize("stub", ["lldb-server", "gdbserver"])
+def test_ctrl_c_ends_a_long_read_in_lldb(stub, python):
+    """Its servers read so fast that it takes a large heap."""
+    with running([python, PROGRAM, "1000000"]) as process:
+        expected = facts(DOORS["memtrace"](Target(pid=process.pid), ["types --json"])[0])
+        with server(stub, process.pid) as address:
+            console = open_console("lldb")
+            try:
+                said = ask_and_interrupt(console, address)
+            finally:
+                console.close()
+    answer = json.loads(said[said.index('{"schema"') : said.rindex("}") + 1])
+    del answer["target"], answer["warnings"]
+    assert answer == expected

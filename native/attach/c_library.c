@@ -9,9 +9,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "attach/thread_rules.h"
 #include "base/cleanup.h"
 #include "target/elf_file.h"
 #include "target/module_symbols.h"
+#include "target/proc.h"
 
 static bool is_named(const char *path, const char *pattern) {
     const char *slash = path ? strrchr(path, '/') : NULL;
@@ -35,20 +37,6 @@ bool mt_is_unwinder(const char *path) {
 /* --- refusals ------------------------------------------------------------------------------------------------------
  */
 
-/* The value of a line of /proc/PID/status; "" when there is none. */
-static void read_status(pid_t pid, const char *name, char *value, size_t size) {
-    char path[64], line[512];
-    size_t length = strlen(name);
-    value[0] = '\0';
-    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
-    FILE *file = fopen(path, "re");
-    while (file && fgets(line, sizeof line, file))
-        if (!strncmp(line, name, length) && line[length] == ':')
-            snprintf(value, size, "%s", line + length + 1);
-    if (file)
-        fclose(file);
-}
-
 static bool is_64_bit(pid_t pid) {
     char path[64];
     unsigned char identity[EI_NIDENT] = {0};
@@ -60,19 +48,24 @@ static bool is_64_bit(pid_t pid) {
            identity[EI_CLASS] == ELFCLASS64 && type_and_machine[1] == EM_X86_64;
 }
 
-static struct mt_error *check_process(const struct mt_target *target) {
-    char value[128];
-    pid_t pid = target->info.pid;
+/* A shadow stack is each thread's own. */
+static bool has_shadow_stack(pid_t pid) {
+    mt_pids threads = {0};
+    bool found = false;
+    mt_error_destroy(mt_proc_threads(pid, &threads));
+    for (size_t i = 0; i < threads.length && !found; i++) {
+        struct mt_thread_rules rules;
+        found = mt_thread_rules_read(pid, threads.data[i], &rules) && rules.has_shadow_stack;
+    }
+    mt_vector_deinit(&threads);
+    return found;
+}
+
+static struct mt_error *check_process(pid_t pid) {
     if (!is_64_bit(pid))
         return mt_error_create(MT_ERROR_UNSUPPORTED,
                                "process %d is no x86-64 program: the recorder can't be loaded into it", (int)pid);
-    read_status(pid, "Seccomp", value, sizeof value);
-    if (strtol(value, NULL, 10) == 1)
-        return mt_error_create(MT_ERROR_UNSUPPORTED,
-                               "process %d may make no system calls (strict seccomp): nothing can be loaded into it",
-                               (int)pid);
-    read_status(pid, "x86_Thread_features", value, sizeof value);
-    if (strstr(value, "shstk"))
+    if (has_shadow_stack(pid))
         return mt_error_create(MT_ERROR_UNSUPPORTED,
                                "process %d has a shadow stack, which forbids calls from outside: start it recorded, "
                                "`memtrace run -- PROGRAM`",
@@ -84,14 +77,17 @@ static struct mt_error *no_c_library(const struct mt_target *target) {
     bool has_loader = false;
     for (size_t i = 0; i < target->region_count; i++) {
         const char *path = target->regions[i].path;
-        if (is_named(path, "ld-musl-*") || is_named(path, "libc.musl-*"))
+        /* Its loader and its libc are one file, which Debian calls libc.so; of the GNU C library that is a text. */
+        if (is_named(path, "ld-musl-*") || is_named(path, "libc.musl-*") || is_named(path, "libc.so"))
             return mt_error_create(MT_ERROR_UNSUPPORTED,
                                    "process %d uses musl: the recorder needs the GNU C library, 2.28 or newer",
                                    (int)target->info.pid);
         has_loader |= is_named(path, "ld-*") || is_named(path, "ld.so*");
     }
     if (has_loader)
-        return mt_error_create(MT_ERROR_UNSUPPORTED, "no GNU C library is loaded in process %d: the recorder needs it",
+        return mt_error_create(MT_ERROR_UNSUPPORTED,
+                               "no GNU C library is loaded in process %d: the recorder needs it (where it has just "
+                               "begun, let it run on)",
                                (int)target->info.pid);
     return mt_error_create(MT_ERROR_UNSUPPORTED,
                            "process %d is a static program, which loads no libraries: it can't be recorded",
@@ -146,7 +142,7 @@ struct mt_error *mt_c_library_find(struct mt_target *target, struct mt_c_library
     size_t count;
     struct mt_c_library found = {0};
     mt_module_regions modules = {0};
-    struct mt_error *error = check_process(target);
+    struct mt_error *error = check_process(target->info.pid);
     if (!error)
         error = mt_target_regions(target, &regions, &count);
     if (error)

@@ -17,7 +17,8 @@ struct mt_c_library {
     uint64_t signal_return; /* what signal handlers return to */
 };
 
-/* An error says why the recorder can't be loaded into this process: static, another C library, 32 bits, seccomp. */
+/* An error says why the recorder can't be loaded into this process: static, another C library, 32 bits, a
+ * shadow stack. */
 struct mt_error *mt_c_library_find(struct mt_target *target, struct mt_c_library *ret);
 
 #endif

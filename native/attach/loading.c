@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "attach/permitted_calls.h"
 #include "attach/remote_call.h"
 #include "attach/safe_point.h"
 #include "base/cleanup.h"
@@ -172,8 +173,10 @@ static struct mt_error *loader_error(struct mt_remote_calls *calls) {
     for (size_t i = 0; text && i < sizeof message - 1; i++)
         if (calls->tracee->target->ops->read(calls->tracee->target, text + i, &message[i], 1) != 1 || !message[i])
             break;
-    return mt_error_create(MT_ERROR_UNSUPPORTED, "the process's loader refused the recorder: %s",
-                           message[0] ? message : "it does not say why");
+    /* Of thread-local storage there is always enough for what is loaded at the start. */
+    const char *advice = strstr(message, "static TLS") ? ": start it recorded, `memtrace run -- PROGRAM`" : "";
+    return mt_error_create(MT_ERROR_UNSUPPORTED, "the process's loader refused the recorder: %s%s",
+                           message[0] ? message : "it does not say why", advice);
 }
 
 static struct mt_error *load(struct mt_remote_calls *calls, const char *path, uint64_t *ret_handle) {
@@ -222,32 +225,46 @@ static struct mt_error *load_and_find(struct mt_remote_calls *calls, const char 
     return error;
 }
 
-/* Of a recorder that is loaded: as far from its image as in our file, if that is the same build. */
-static struct mt_error *find_in_loaded(const struct mt_loading *loading, const char *name, uint64_t *ret) {
+/* In a recorder that is loaded, as far from its image as in the file `fd` (closed here; -1: there is none), if that is
+ * the same build. */
+static bool find_by_file(const struct mt_loading *loading, int fd, const char *name, uint64_t *ret) {
     struct mt_elf_range image, function;
-    int fd = open(loading->recorder, O_RDONLY | O_CLOEXEC);
+    uint8_t theirs[PROBE_BYTES], ours[PROBE_BYTES];
+    MT_AUTO_CLOSE int again = fd >= 0 ? dup(fd) : -1;
     struct mt_elf_file *file = fd >= 0 ? mt_elf_file_create(fd) : NULL;
     bool found = file && mt_elf_file_find_symbol(file, MT_SYMBOLS_DYNAMIC, MT_IMAGE_SYMBOL, &image) &&
                  mt_elf_file_find_symbol(file, MT_SYMBOLS_DYNAMIC, name, &function);
     mt_elf_file_destroy(file);
-    if (found) {
-        uint8_t theirs[PROBE_BYTES], ours[PROBE_BYTES];
-        uint64_t address = loading->image - image.address + function.address;
-        MT_AUTO_CLOSE int again = open(loading->recorder, O_RDONLY | O_CLOEXEC);
-        /* Code lies in the file at the address that it is linked for. */
-        found = again >= 0 && pread(again, ours, sizeof ours, (off_t)function.address) == sizeof ours &&
-                loading->tracee->target->ops->read(loading->tracee->target, address, theirs, sizeof theirs) ==
-                    sizeof theirs &&
-                !memcmp(ours, theirs, sizeof ours);
-        if (found)
-            *ret = address;
-    }
     if (!found)
-        return mt_error_create(
-            MT_ERROR_UNSUPPORTED,
-            "the recorder in process %d is of another build than %s: use the memtrace that loaded it",
-            (int)loading->tracee->pid, loading->recorder);
-    return NULL;
+        return false;
+    uint64_t address = loading->image - image.address + function.address;
+    /* Code lies in the file at the address that it is linked for. */
+    found =
+        again >= 0 && pread(again, ours, sizeof ours, (off_t)function.address) == sizeof ours &&
+        loading->tracee->target->ops->read(loading->tracee->target, address, theirs, sizeof theirs) == sizeof theirs &&
+        !memcmp(ours, theirs, sizeof ours);
+    if (found)
+        *ret = address;
+    return found;
+}
+
+/* Of a recorder that is loaded. Its own file is right also when another has taken its place since, but then only the
+ * administrator can open it. */
+static struct mt_error *find_in_loaded(const struct mt_loading *loading, const char *name, uint64_t *ret) {
+    struct mt_target *target = loading->tracee->target;
+    const struct mt_region *regions, *region;
+    size_t count;
+    struct mt_error *error = mt_target_regions(target, &regions, &count);
+    if (error)
+        return error;
+    region = mt_region_of(regions, count, loading->image);
+    if ((region && region->path && find_by_file(loading, mt_target_open_file(target, region), name, ret)) ||
+        find_by_file(loading, open(loading->recorder, O_RDONLY | O_CLOEXEC), name, ret))
+        return NULL;
+    return mt_error_create(MT_ERROR_UNSUPPORTED,
+                           "process %d has loaded another build of the recorder than %s, and its file is gone: run as "
+                           "root, who can still open it, or use the memtrace that loaded it",
+                           (int)loading->tracee->pid, loading->recorder);
 }
 
 /* `name`: of a function of the recorder, which gets `argument`. */
@@ -257,7 +274,11 @@ static struct mt_error *call_recorder_once(const struct mt_loading *loading, con
     struct mt_tracee_thread thread;
     struct mt_remote_calls calls;
     uint64_t function = 0, result = 0;
+    pid_t pid = loading->tracee->pid;
     struct mt_error *error = mt_c_library_find(loading->tracee->target, &library);
+    if (!error)
+        error = mt_permitted_calls_check(pid, !loading->image && !mt_proc_shares_file(pid, loading->recorder),
+                                         loading->trust_filters);
     if (!error && loading->image)
         error = find_in_loaded(loading, name, &function);
     if (!error)

@@ -9,6 +9,7 @@ struct mt_loading {
     struct mt_tracee *tracee;
     const char *recorder; /* the recorder library's file, as we see it */
     uint64_t image;       /* where the recorder's image is in the process; 0: it is not loaded */
+    bool trust_filters;   /* of seccomp, where they can't be read */
     struct mt_watch *watch;
 };
 

@@ -345,7 +345,8 @@ static struct mt_error *map_memory(struct mt_remote_calls *calls, size_t size) {
         return error;
     if (mapped < 0 && mapped > -4096)
         return mt_error_system((int)-mapped,
-                               "process %d may not map memory to run code in (a limit, seccomp or SELinux)",
+                               "process %d may not map memory to run code in (seccomp, SELinux, "
+                               "MemoryDenyWriteExecute, a limit): start it recorded, `memtrace run -- PROGRAM`",
                                (int)calls->tracee->pid);
     calls->memory = (uint64_t)mapped;
     calls->memory_size = size;

@@ -10,6 +10,7 @@
 #include "commands/breakpoints.h"
 #include "commands/main_thread.h"
 #include "commands/object_words.h"
+#include "commands/python_stops.h"
 #include "commands/record.h"
 #include "commands/ref_next.h"
 #include "commands/ref_watch.h"
@@ -77,7 +78,11 @@ static struct mt_error *find_block(struct mt_call *call, const struct mt_image *
 }
 
 /* --line FILE:LINE and --function NAME */
-static struct mt_error *fill_python(const struct mt_options *options, struct mt_breakpoint *breakpoint) {
+static struct mt_error *fill_python(const struct mt_options *options, const struct mt_image *image,
+                                    struct mt_breakpoint *breakpoint) {
+    struct mt_error *error = image ? mt_python_stops_check(&image->header) : NULL;
+    if (error)
+        return error;
     breakpoint->kind = options->given & MT_OPTION_LINE ? MT_BREAK_LINE : MT_BREAK_FUNCTION;
     breakpoint->argument = options->line;
     breakpoint->type_name = strdup(options->place);
@@ -112,7 +117,7 @@ static struct mt_error *fill(struct mt_call *call, const struct mt_image *image,
         return image ? mt_ref_next_fill(call, image, breakpoint) : need_process("--refs-of-next");
     case MT_OPTION_LINE:
     case MT_OPTION_FUNCTION:
-        return fill_python(options, breakpoint);
+        return fill_python(options, image, breakpoint);
     default:
         return mt_error_create(MT_ERROR_USAGE, "one of --heap, --alloc, --new-peak, --free, --type-count, --refs, "
                                                "--refs-of-next, --line and --function at a time");

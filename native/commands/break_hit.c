@@ -192,8 +192,8 @@ struct mt_error *mt_break_condition_holds(struct mt_call *call, const struct mt_
     if (status == 1)
         return mt_error_create(MT_ERROR_INTERRUPTED, "interrupted");
     if (status != 0)
-        mt_emit_line(&call->emitter, "memory breakpoint %" PRIu32 ": its condition `%s` has no value here",
-                     breakpoint->number, breakpoint->condition);
+        mt_emit_line(&call->emitter, "breakpoint %" PRIu32 ": its condition `%s` has no value here", breakpoint->number,
+                     breakpoint->condition);
     *ret = status != 0 || value != 0;
     return NULL;
 }

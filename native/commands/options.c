@@ -71,6 +71,8 @@ static const struct option options[] = {
      "Python comes to this line; FILE is a file's name, or the end of its path"},
     {MT_OPTION_FUNCTION, "--function", "NAME", NULL, NULL,
      "a Python function is called: its name, or the end of its qualified name"},
+    {MT_OPTION_FORCE, "--force", NULL, NULL, NULL,
+     "also where a seccomp filter can't be read, which may kill the process for what recording takes"},
     {MT_OPTION_TEMPORARY, "--temporary", NULL, NULL, NULL, "stop once, then forget the breakpoint"},
     {MT_OPTION_IF, "--if", "EXPRESSION", NULL, NULL,
      "stop only where this expression of the debugger is not 0: the rest of the line"},
@@ -247,6 +249,7 @@ static struct mt_error *apply(const struct option *option, const char *value, st
     case MT_OPTION_FUNCTION:
         return parse_text(option->name, value, result->place, sizeof result->place);
     case MT_OPTION_NEW_PEAK:
+    case MT_OPTION_FORCE:
     case MT_OPTION_TEMPORARY:
     case MT_OPTION_DEEP:
     case MT_OPTION_EXCLUSIVE:

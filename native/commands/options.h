@@ -43,6 +43,7 @@ enum mt_option {
     MT_OPTION_FUNCTION = 1 << 22,
     MT_OPTION_REFS = 1 << 23,
     MT_OPTION_REFS_OF_NEXT = 1 << 24,
+    MT_OPTION_FORCE = 1 << 25,
 };
 
 struct mt_options {

@@ -27,6 +27,12 @@ struct mt_error *mt_python_stops_hook(struct mt_call *call) {
     return NULL;
 }
 
+struct mt_error *mt_python_stops_check(const struct mt_image_header *header) {
+    return header->python_free_threaded
+               ? mt_error_create(MT_ERROR_UNSUPPORTED, "free-threaded CPython has no safe point for this")
+               : NULL;
+}
+
 struct mt_error *mt_python_stops_prepare(struct mt_call *call, struct mt_python_stops_view *ret) {
     struct mt_host_description description;
     struct mt_image *image;
@@ -40,9 +46,7 @@ struct mt_error *mt_python_stops_prepare(struct mt_call *call, struct mt_python_
         error = mt_python_stops_hook(call);
     if (!error)
         error = mt_python_stops_read(call, ret);
-    if (!error && ret->header.python_free_threaded)
-        error = mt_error_create(MT_ERROR_UNSUPPORTED, "free-threaded CPython has no safe point for this");
-    return error;
+    return error ? error : mt_python_stops_check(&ret->header);
 }
 
 struct mt_error *mt_python_stops_wish(struct mt_call *call, struct mt_python_stops_view *view) {

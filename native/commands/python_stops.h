@@ -18,6 +18,8 @@ struct mt_error *mt_python_stops_read(struct mt_call *call, struct mt_python_sto
 /* As above, for a process that can be stopped: it is being recorded, and the debugger stops where the recorder tells.
  */
 struct mt_error *mt_python_stops_prepare(struct mt_call *call, struct mt_python_stops_view *ret);
+/* NULL where Python's lines can be stopped at, else why not. */
+struct mt_error *mt_python_stops_check(const struct mt_image_header *header);
 /* Writes the wishes. Any step that was under way ends. */
 struct mt_error *mt_python_stops_wish(struct mt_call *call, struct mt_python_stops_view *view);
 /* Asks the debugger to stop where the recorder tells of a line. */

@@ -16,15 +16,15 @@
 #define LEVEL_VARIABLE "MEMTRACE_LEVEL"
 #define PRELOAD_VARIABLE "LD_PRELOAD"
 
-/* Our recorder library's file. */
-static struct mt_error *recorder_file(struct mt_call *call, char **ret) {
+/* Our recorder library's file. `loaded`: it is in the process, and may be gone here. */
+static struct mt_error *recorder_file(struct mt_call *call, bool loaded, char **ret) {
     struct mt_strbuf path = MT_STRBUF_INIT;
     mt_strbuf_printf(&path, "%s/" RECORDER, mt_session_library_directory(call->session));
     char *text = mt_strbuf_steal(&path);
     if (!text)
         return &mt_error_no_memory;
     struct mt_error *error = NULL;
-    if (access(text, R_OK) != 0)
+    if (!loaded && access(text, R_OK) != 0)
         error = mt_error_create(MT_ERROR_NOT_FOUND, "the recorder %s is not there: build it with `make`", text);
     if (error)
         free(text);
@@ -36,7 +36,7 @@ static struct mt_error *recorder_file(struct mt_call *call, char **ret) {
 /* The same as LD_PRELOAD can hold it. */
 static struct mt_error *recorder_path(struct mt_call *call, char **ret) {
     char *text = NULL;
-    struct mt_error *error = recorder_file(call, &text);
+    struct mt_error *error = recorder_file(call, false, &text);
     if (!error && strpbrk(text, ": "))
         error = mt_error_create(
             MT_ERROR_UNSUPPORTED,
@@ -223,12 +223,18 @@ static struct mt_error *call_into_process(struct mt_call *call, uint64_t image,
                                                                             uint32_t level)) {
     MT_AUTO_FREE char *recorder = NULL;
     struct mt_tracee *tracee = NULL;
-    struct mt_error *error = recorder_file(call, &recorder);
+    struct mt_error *error = recorder_file(call, image != 0, &recorder);
     if (!error)
         error = mt_session_tracee(call->session, &tracee);
     if (error)
         return error;
-    struct mt_loading loading = {.tracee = tracee, .recorder = recorder, .image = image, .watch = &call->watch};
+    struct mt_loading loading = {
+        .tracee = tracee,
+        .recorder = recorder,
+        .image = image,
+        .trust_filters = call->options.given & MT_OPTION_FORCE,
+        .watch = &call->watch,
+    };
     struct timespec begin, end;
     clock_gettime(CLOCK_MONOTONIC, &begin);
     error = call_recorder(&loading, call->options.level);
@@ -334,20 +340,22 @@ static struct mt_error *run_record_stop(struct mt_call *call) {
 const struct mt_command mt_record_command = {
     .name = "record",
     .summary = "Begin recording: at the next `run`, or now in a process that runs already.",
-    .options = MT_OPTION_LEVEL | MT_OPTION_JSON,
+    .options = MT_OPTION_LEVEL | MT_OPTION_FORCE | MT_OPTION_JSON,
     .details =
         "Before `run`, the recorder is put into LD_PRELOAD of the program that the debugger starts. In a process that "
         "was started with it, recording begins at the next allocation of any thread. Into another process it is "
         "loaded: "
         "one thread of it is made to call the loader, at a moment at which it holds no lock that matters. What was "
-        "allocated before that is not known; its frees are counted and left out.",
+        "allocated before that is not known; its frees are counted and left out. A process that can't be recorded so "
+        "is "
+        "refused: its seccomp filters, for one, are read beforehand, which takes root.",
     .run = run_record,
 };
 
 const struct mt_command mt_record_stop_command = {
     .name = "record stop",
     .summary = "End recording; what was recorded stays readable.",
-    .options = MT_OPTION_JSON,
+    .options = MT_OPTION_FORCE | MT_OPTION_JSON,
     .details = "Before `run`, it takes back what `memtrace record` did to the environment of the next `run`.",
     .run = run_record_stop,
 };

@@ -17,13 +17,21 @@ struct mt_error *mt_request_image(struct mt_call *call, struct mt_image **ret) {
     struct mt_error *error = mt_call_image(call, ret);
     if (!error || error->code != MT_ERROR_NOT_RECORDED)
         return error;
+    struct mt_host_description description;
     mt_error_destroy(error);
-    return mt_error_create(
-        MT_ERROR_NOT_RECORDED,
-        mt_session_debugger(call->session)
-            ? "the recorder is not in this process: end it, use `memtrace record`, then `run`"
-            : "the recorder is not in this process: start it with `memtrace run -- PROGRAM`, or under a "
-              "debugger after `memtrace record`");
+    error = mt_session_describe(call->session, &description);
+    if (error)
+        return error;
+    if (!description.local)
+        return mt_error_create(MT_ERROR_NOT_RECORDED,
+                               "nothing is recorded in this process, and from here it can't be: start it recorded, or "
+                               "use `memtrace --pid PID record` on its own machine");
+    if (mt_session_debugger(call->session))
+        return mt_error_create(MT_ERROR_NOT_RECORDED,
+                               "nothing is recorded in this process: `memtrace record` begins here and now");
+    return mt_error_create(MT_ERROR_NOT_RECORDED,
+                           "nothing is recorded in process %d: `memtrace --pid %d record` begins here and now",
+                           (int)description.pid, (int)description.pid);
 }
 
 struct mt_error *mt_request_write(struct mt_call *call, const struct mt_image *image, enum mt_request request,

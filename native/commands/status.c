@@ -333,7 +333,9 @@ static struct mt_error *run(struct mt_call *call) {
         mt_error_destroy(error);
         emit_not_recording(call);
         mt_emit_line(&call->emitter, "recorded: nothing");
-        add_lack(&lacks, "peak, live, born", "memtrace record before run", "no recorder in this process");
+        add_lack(&lacks, "peak, live, born",
+                 target->info.kind == MT_TARGET_LIVE ? "memtrace record, here and now" : "memtrace record before run",
+                 "no recorder in this process");
     } else {
         emit_recording(call, image);
         judge_image(image, &lacks);

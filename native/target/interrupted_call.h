@@ -11,7 +11,8 @@
 void mt_interrupted_call_restart(pid_t tid);
 /* The address of the system call instruction that `next` follows. */
 uint64_t mt_interrupted_call_place(uint64_t next);
-/* Of a thread that stands at the entry of a system call: the kernel will not do it, and report ENOSYS. */
+/* Of a thread that stands at the entry of a system call: it does a harmless one instead, getpid. (A call that is left
+ * out altogether has the number -1, for which some seccomp filters kill.) */
 void mt_interrupted_call_skip(pid_t tid);
 
 #endif

@@ -51,6 +51,6 @@ void mt_interrupted_call_skip(pid_t tid) {
     struct user_regs_struct registers;
     if (ptrace(PTRACE_GETREGS, tid, NULL, &registers))
         return;
-    registers.orig_rax = (unsigned long long)-1;
+    registers.orig_rax = SYS_getpid;
     ptrace(PTRACE_SETREGS, tid, NULL, &registers);
 }

@@ -1,13 +1,20 @@
 /* A program that runs already when the recorder comes, by dlopen and memtrace_attach(): one test a mode. */
 #include <dlfcn.h>
 #include <elf.h>
+#include <errno.h>
 #include <link.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "image/attach.h"
@@ -131,10 +138,18 @@ static int often(uint32_t level) {
 struct snapshot {
     size_t count;
     uint64_t words[WORDS_MAX];
+    const void *places[WORDS_MAX];
     char maps[1 << 20];
     size_t maps_length;
 };
 static struct snapshot snapshots[3];
+
+static void take_word(struct snapshot *snapshot, const uint64_t *word) {
+    if (snapshot->count == WORDS_MAX)
+        return;
+    snapshot->places[snapshot->count] = word;
+    snapshot->words[snapshot->count++] = *word;
+}
 
 static int take_module(struct dl_phdr_info *info, size_t size, void *context) {
     struct snapshot *snapshot = context;
@@ -160,14 +175,14 @@ static int take_module(struct dl_phdr_info *info, size_t size, void *context) {
         }
     }
     for (unsigned t = 0; t < 2; t++)
-        for (size_t i = 0; i < sizes[t] && snapshot->count < WORDS_MAX; i++) {
+        for (size_t i = 0; i < sizes[t]; i++) {
             unsigned type = ELF64_R_TYPE(tables[t][i].r_info);
             if (type == R_X86_64_64 || type == R_X86_64_GLOB_DAT || type == R_X86_64_JUMP_SLOT)
-                snapshot->words[snapshot->count++] = *(uint64_t *)(info->dlpi_addr + tables[t][i].r_offset);
+                take_word(snapshot, (const uint64_t *)(info->dlpi_addr + tables[t][i].r_offset));
         }
     /* every linker in use puts the strings right behind the symbols */
-    for (; symbols != NULL && (const char *)(symbols + 1) <= strings && snapshot->count < WORDS_MAX; symbols++)
-        snapshot->words[snapshot->count++] = symbols->st_value;
+    for (; symbols != NULL && (const char *)(symbols + 1) <= strings; symbols++)
+        take_word(snapshot, &symbols->st_value);
     return 0;
 }
 
@@ -214,6 +229,57 @@ static int slots(uint32_t level) {
            strcmp(snapshots[0].maps, snapshots[2].maps) == 0 && strcmp(snapshots[0].maps, snapshots[1].maps) == 0
                ? "true"
                : "false");
+    return 0;
+}
+
+/* --- what may not be changed --------------------------------------------------------------------------------------
+ */
+
+/* Where the last of the words lies that are not as they were. */
+static uintptr_t last_difference(const struct snapshot *one, const struct snapshot *other) {
+    uintptr_t found = 0;
+    for (size_t i = 0; i < one->count; i++)
+        if (one->words[i] != other->words[i])
+            found = (uintptr_t)one->places[i];
+    return found;
+}
+
+/* From now on the page of `address` can't be made writable. */
+static bool forbid_page(uintptr_t address) {
+    uint64_t page = address & ~(uint64_t)4095;
+    struct sock_filter steps[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mprotect, 0, 7),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)page, 0, 5),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0]) + 4),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)(page >> 32), 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[2])),
+        BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, PROT_WRITE, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {sizeof steps / sizeof *steps, steps};
+    return !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) && !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+}
+
+/* The last page that attaching changes is forbidden: all the others are put back. Run it with LD_BIND_NOW=1. */
+static int forbidden(uint32_t level) {
+    image_recorder();
+    take(&snapshots[0]);
+    if (attach(level) != MT_ATTACH_RECORDING)
+        return fail("attach failed");
+    take(&snapshots[1]);
+    uintptr_t last = last_difference(&snapshots[0], &snapshots[1]);
+    if (detach() != MT_DETACH_DONE || !forbid_page(last))
+        return fail("detach or filter failed");
+    uint32_t result = attach(level);
+    take(&snapshots[2]);
+    free(malloc(100));
+    printf("{\"result\":%u,\"changed\":%zu,\"left\":%zu,\"same_pages\":%s,\"recording\":%s,\"detached\":%u}\n", result,
+           differences(&snapshots[0], &snapshots[1]), differences(&snapshots[0], &snapshots[2]),
+           strcmp(snapshots[0].maps, snapshots[2].maps) == 0 ? "true" : "false",
+           image_header()->state == MT_RECORDING_ON ? "true" : "false", detach());
     return 0;
 }
 
@@ -270,7 +336,7 @@ int main(int argc, char **argv) {
     static const struct {
         const char *name;
         int (*run)(uint32_t level);
-    } modes[] = {{"load", load},   {"often", often},       {"slots", slots},
+    } modes[] = {{"load", load},   {"often", often},       {"slots", slots}, {"forbidden", forbidden},
                  {"later", later}, {"refusals", refusals}, {"older", older}};
     for (size_t i = 0; argc == 3 && i < sizeof modes / sizeof *modes; i++)
         if (strcmp(argv[1], modes[i].name) == 0)

@@ -12,7 +12,7 @@ import surroundings
 from interpreters import EVERYWHERE
 from support import ALLOCATORS, RECORDER, attached_environment
 
-RECORDING, ALREADY, OTHER, BAD_LEVEL = 0, 1, 2, 6  # enum mt_attach_result
+RECORDING, ALREADY, OTHER, FORBIDDEN, BAD_LEVEL = 0, 1, 2, 5, 6  # enum mt_attach_result
 DETACHED, NOT_ATTACHED = 0, 1  # enum mt_detach_result
 THREADS, KEPT = 4, 500
 
@@ -67,6 +67,14 @@ def test_detach_leaves_every_word_as_it_was(program, level):
     assert seen["changed"] > 20
     assert seen["left"] == 0
     assert seen["same_pages"] is True
+
+
+def test_a_page_that_may_not_be_changed(program, level):
+    """Attaching is given up, and what it had changed until then is put back."""
+    seen = play(program, "forbidden", level, LD_BIND_NOW="1")
+    assert (seen["result"], seen["recording"], seen["detached"]) == (FORBIDDEN, False, NOT_ATTACHED)
+    assert seen["changed"] > 20
+    assert (seen["left"], seen["same_pages"]) == (0, True)
 
 
 def test_libraries_that_are_loaded_later(program, compiled, tmp_path):

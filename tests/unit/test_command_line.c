@@ -147,8 +147,8 @@ static void words_are_completed(void **state) {
     expect_completion("x", "");
     expect_completion("record ", "stop\n");
     expect_completion("record s", "stop\n");
-    expect_completion("record --", "--level\n--json\n");
-    expect_completion("record stop --", "--json\n");
+    expect_completion("record --", "--level\n--force\n--json\n");
+    expect_completion("record stop --", "--force\n--json\n");
     expect_completion("peak ", "");
     expect_completion("peak --", "--by\n--limit\n--json\n");
     expect_completion("peak --l", "--limit\n");
