@@ -12,11 +12,11 @@ import memtrace_gdb_threads as threads
 
 
 class Goal(gdb.Breakpoint):
-    """Stops one thread at an address, silently. Not in the code if that can be helped: should gdb be killed, the others
-    would run into it."""
+    """Stops one thread at an address, silently. In the code, where gdb has it only while the process runs: a hardware
+    breakpoint stays armed until the next time it does, and a process whose gdb is killed would die of it."""
 
-    def __init__(self, address, thread, kind):
-        super().__init__("*%#x" % address, type=kind, internal=True)
+    def __init__(self, address, thread):
+        super().__init__("*%#x" % address, internal=True)
         self.silent = True
         self.thread = thread.global_num
 
@@ -57,14 +57,14 @@ class Control:
         with threads.selection_kept(), others_off():
             if tid:
                 self.switch_to(tid)
-            thread = gdb.selected_thread()
+            goals = [Goal(address, gdb.selected_thread()) for address in addresses]
             try:
-                return self._run(thread, addresses, milliseconds, gdb.BP_HARDWARE_BREAKPOINT)
-            except gdb.error:  # no such registers here, or they are all in use
-                return self._run(thread, addresses, milliseconds, gdb.BP_BREAKPOINT)
+                return self._run(goals, milliseconds)
+            finally:
+                for goal in goals:
+                    goal.delete()
 
-    def _run(self, thread, addresses, milliseconds, kind):
-        goals = [Goal(address, thread, kind) for address in addresses]
+    def _run(self, goals, milliseconds):
         pid = gdb.selected_inferior().pid
         stops = []
         gdb.events.stop.connect(stops.append)
@@ -85,5 +85,3 @@ class Control:
                     # A signal of the program's: it gets it.
         finally:
             gdb.events.stop.disconnect(stops.append)
-            for goal in goals:
-                goal.delete()

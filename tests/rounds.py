@@ -6,7 +6,9 @@ again.
 """
 
 import collections
+import contextlib
 import dataclasses
+import os
 import pathlib
 import random
 import re
@@ -58,8 +60,8 @@ class Cell:
         if self.door != "memtrace":
             self.debugger.require()
 
-    def commands(self, pid, *words):
-        """One of a debugger; one for each of `words` of the command line."""
+    def commands(self, pid, *words, script=None):
+        """One of a debugger; one for each of `words` of the command line. `script` is gdb's, sourced first."""
         if self.door == "memtrace":
             return [[str(COMMAND), "--pid", str(pid), *one.split()] for one in words]
         program = self.debugger.program
@@ -67,6 +69,7 @@ class Cell:
         inside = ["nsenter", "--target", str(pid), "--mount", "--root", "--wd"] if self.interpreter.suite else []
         if self.door == "gdb":
             first = [program, "-nx", "-batch", "-iex", "set debuginfod enabled off", "-ex", f"source {GDB_ADAPTER}"]
+            first += ["-ex", f"source {script}"] if script else []
             parts = ["-p", str(pid), *(part for one in words for part in ("-ex", f"memtrace {one}"))]
         else:
             first = [program, "-x", "-X", "-b", "-o", f"command script import {LLDB_ADAPTER}"]
@@ -125,7 +128,10 @@ class Restless:
         return self._process.returncode, output, errors
 
     def go_on(self):
-        self._process.send_signal(signal.SIGCONT)
+        """Its children too: one that it was forking when gdb was killed stands still, as gdb's own doing."""
+        for pid in [self.pid, *children_of(self.pid)]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
 
     def state(self):
         """Of each thread: what it does, who traces it, and the system call that it is in."""
@@ -225,10 +231,12 @@ def play(cell, rounds):
 
 
 def children_of(pid):
-    try:
-        return [int(word) for word in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except OSError:
-        return []
+    """Whichever of its threads made them."""
+    found = []
+    for children in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            found += map(int, children.read_text().split())
+    return found
 
 
 def is_tracer(pid):
@@ -271,3 +279,16 @@ def play_kills(cell, rounds):
             process.go_on()
             check_end(cell, process, expected, number, f"(killed after {moment:.3f} of {span:.3f} s)\n{before}")
         survived[str(cell)] += 1
+
+
+def play_kill_at(cell, moment):
+    """gdb kills itself at that moment (programs/kill_gdb_at.py). False: it was over before."""
+    expected = expected_line(cell.interpreter)
+    with Restless(cell.interpreter) as process:
+        command = cell.commands(process.pid, "record", script=PROGRAMS / "kill_gdb_at.py")[0]
+        result = run(command, {**clean_environment(), "KILL_AT": moment})
+        said = result.stdout + result.stderr
+        assert result.returncode == -signal.SIGKILL or BEGUN in said, said
+        process.go_on()
+        check_end(cell, process, expected, moment, said)
+    return result.returncode != 0

@@ -1,10 +1,15 @@
 /* The tracee in a debugger's hands. */
+#include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "attach/c_library.h"
 #include "attach/tracee.h"
@@ -63,25 +68,11 @@ static struct mt_error *host_threads(struct mt_tracee *tracee, mt_tracee_threads
     return collected.no_memory ? &mt_error_no_memory : answer_of(status, "list the threads");
 }
 
-/* All at once, where the debugger traces from the thread that we run in (gdb does). It writes one after another itself,
- * and killed in between would leave a thread with half of them. */
-static void set_at_once(uint64_t tid, const struct user_regs_struct *registers) {
-    struct user_regs_struct changed;
-    if (ptrace(PTRACE_GETREGS, (pid_t)tid, NULL, &changed))
-        return;
-    /* Not the segments: a debugger may not know their bases. */
-    memcpy(&changed, registers, offsetof(struct user_regs_struct, cs));
-    changed.rip = registers->rip, changed.eflags = registers->eflags, changed.rsp = registers->rsp;
-    ptrace(PTRACE_SETREGS, (pid_t)tid, NULL, &changed);
-}
-
 static struct mt_error *host_set_registers(struct mt_tracee *tracee, uint64_t tid,
                                            const struct user_regs_struct *registers) {
     uint64_t words[MT_HOST_REGISTERS];
     memcpy(words, registers, sizeof words);
     const struct mt_host *host = host_of(tracee);
-    set_at_once(tid, registers);
-    /* Also where that did it, for the debugger keeps what it has read. */
     return answer_of(host->set_registers(host->context, tid, words), "write registers");
 }
 
@@ -96,6 +87,64 @@ static struct mt_error *host_run(struct mt_tracee *tracee, uint64_t tid, uint64_
     return NULL;
 }
 
+/* --- where the debugger traces from the very thread that we run in, as gdb does -------------------------------------
+ */
+
+static bool is_traced_from_here(pid_t pid) {
+    struct user_regs_struct registers;
+    return !ptrace(PTRACE_GETREGS, pid, NULL, &registers);
+}
+
+/* All at once. The debugger writes one after another, and killed in between it would leave a thread with half of them.
+ * Then it is told too, for it keeps what it has read. */
+static struct mt_error *traced_set_registers(struct mt_tracee *tracee, uint64_t tid,
+                                             const struct user_regs_struct *registers) {
+    struct user_regs_struct changed;
+    if (!ptrace(PTRACE_GETREGS, (pid_t)tid, NULL, &changed)) {
+        /* Not the segments: a debugger may not know their bases. */
+        memcpy(&changed, registers, offsetof(struct user_regs_struct, cs));
+        changed.rip = registers->rip, changed.eflags = registers->eflags, changed.rsp = registers->rsp;
+        ptrace(PTRACE_SETREGS, (pid_t)tid, NULL, &changed);
+    }
+    return host_set_registers(tracee, tid, registers);
+}
+
+/* Resumes the thread and waits until it stops; the signal that it stopped by, or 0: it ended. */
+static int resumed(uint64_t tid, int request) {
+    int status;
+    pid_t waited;
+    if (ptrace((enum __ptrace_request)request, (pid_t)tid, NULL, NULL))
+        return 0;
+    do
+        waited = waitpid((pid_t)tid, &status, __WALL);
+    while (waited < 0 && errno == EINTR);
+    return waited > 0 && WIFSTOPPED(status) ? WSTOPSIG(status) & 0x7f : 0;
+}
+
+/* From its beginning to its end, both of which the kernel tells of. (A single step would outlive the tracer.) Signals
+ * are kept from the thread meanwhile; SIGSTOP can't be, and is sent anew. In the end it stops as debuggers stop
+ * threads, where the kernel restarts a system call that it finds in the registers. */
+static struct mt_error *traced_system_call(struct mt_tracee *tracee, uint64_t tid, struct user_regs_struct *ret) {
+    const uint64_t all = ~(uint64_t)0;
+    uint64_t mask;
+    bool was_stopped = false, ended = ptrace(PTRACE_GETSIGMASK, (pid_t)tid, (void *)sizeof mask, &mask) ||
+                                      ptrace(PTRACE_SETSIGMASK, (pid_t)tid, (void *)sizeof all, &all);
+    for (int ends = 0; ends < 2 && !ended;) {
+        int signal = resumed(tid, PTRACE_SYSCALL);
+        ended = !signal;
+        ends += signal == SIGTRAP;
+        was_stopped = was_stopped || signal == SIGSTOP;
+    }
+    ended = ended || ptrace(PTRACE_GETREGS, (pid_t)tid, NULL, ret) ||
+            syscall(SYS_tgkill, tracee->pid, (pid_t)tid, SIGSTOP) || !resumed(tid, PTRACE_CONT) ||
+            ptrace(PTRACE_SETSIGMASK, (pid_t)tid, (void *)sizeof mask, &mask);
+    if (was_stopped)
+        syscall(SYS_tgkill, tracee->pid, (pid_t)tid, SIGSTOP);
+    return ended ? mt_error_create(MT_ERROR_NO_PROCESS, "thread %" PRIu64 " of process %d ended meanwhile", tid,
+                                   (int)tracee->pid)
+                 : NULL;
+}
+
 static void host_destroy(struct mt_tracee *tracee) {
     mt_target_destroy(tracee->target);
     free(tracee);
@@ -105,6 +154,14 @@ static const struct mt_tracee_ops host_ops = {
     .threads = host_threads,
     .set_registers = host_set_registers,
     .run = host_run,
+    .destroy = host_destroy,
+};
+
+static const struct mt_tracee_ops traced_ops = {
+    .threads = host_threads,
+    .set_registers = traced_set_registers,
+    .run = host_run,
+    .system_call = traced_system_call,
     .destroy = host_destroy,
 };
 
@@ -141,7 +198,7 @@ struct mt_error *mt_tracee_open_host(const struct mt_host *host, struct mt_trace
     struct host_tracee *tracee = calloc(1, sizeof *tracee);
     if (!tracee)
         return &mt_error_no_memory;
-    tracee->base.ops = &host_ops;
+    tracee->base.ops = is_traced_from_here(description.pid) ? &traced_ops : &host_ops;
     tracee->base.pid = description.pid;
     tracee->base.has_breakpoints = true;
     tracee->host = host;

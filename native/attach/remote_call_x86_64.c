@@ -251,8 +251,9 @@ static uint64_t library_call_end(const struct mt_remote_calls *calls) {
                                           : calls->library->system_call + SYSTEM_CALL_BYTES;
 }
 
-/* By the C library's code, as long as there is no memory of ours. The signal frame lies where the kernel would put one:
- * on the thread's own stack. */
+/* By the C library's code: as long as there is no memory of ours, and where the tracee makes it without anybody's
+ * breakpoints in the code. The signal frame lies where the kernel would put one: on the thread's own
+ * stack. */
 static struct mt_error *system_call_outside(struct mt_remote_calls *calls, long number, const uint64_t arguments[6],
                                             int64_t *ret) {
     struct user_regs_struct registers = calls->original;
@@ -271,9 +272,16 @@ static struct mt_error *system_call_outside(struct mt_remote_calls *calls, long 
     registers.rdi = arguments[0], registers.rsi = arguments[1], registers.rdx = arguments[2];
     registers.r10 = arguments[3], registers.r8 = arguments[4], registers.r9 = arguments[5];
     registers.eflags &= ~0x400ull; /* direction flag: down, as functions expect it */
-    error = send(calls, "a system call", &registers, library_call_end(calls), SYSTEM_CALL_MILLISECONDS, true);
-    if (!error)
-        error = read_registers(calls, &registers);
+    if (calls->tracee->ops->system_call) {
+        error = calls->tracee->ops->set_registers(calls->tracee, calls->tid, &registers);
+        if (!error)
+            error = calls->tracee->ops->system_call(calls->tracee, calls->tid, &registers);
+        calls->is_abandoned = error != NULL;
+    } else {
+        error = send(calls, "a system call", &registers, library_call_end(calls), SYSTEM_CALL_MILLISECONDS, true);
+        if (!error)
+            error = read_registers(calls, &registers);
+    }
     if (!error)
         *ret = (int64_t)registers.rax;
     return error;
@@ -303,7 +311,7 @@ struct mt_error *mt_remote_system_call(struct mt_remote_calls *calls, long numbe
                                        int64_t *ret) {
     struct user_regs_struct registers = calls->original;
     uint64_t result = 0;
-    if (!calls->memory)
+    if (!calls->memory || calls->tracee->ops->system_call)
         return system_call_outside(calls, number, arguments, ret);
     registers.rbp = (unsigned long long)number;
     registers.rdi = arguments[0], registers.rsi = arguments[1], registers.r14 = arguments[2];

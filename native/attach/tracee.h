@@ -35,6 +35,9 @@ struct mt_tracee_ops {
      * no other thread ever runs. An error: the process or the thread is gone, or the debugger failed. */
     struct mt_error *(*run)(struct mt_tracee *tracee, uint64_t tid, uint64_t address, uint32_t milliseconds, bool alone,
                             bool *ret_reached);
+    /* Has the thread make the system call whose instruction it stands before, one that does not wait, while nothing
+     * else runs and nobody's breakpoints are in the code; *ret: its registers then. NULL: can't. */
+    struct mt_error *(*system_call)(struct mt_tracee *tracee, uint64_t tid, struct user_regs_struct *ret);
     /* Keeps signals from a thread, until they are let through again. NULL: can't. */
     void (*hold_signals)(struct mt_tracee *tracee, uint64_t tid, bool hold);
     void (*destroy)(struct mt_tracee *tracee);
