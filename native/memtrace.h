@@ -12,7 +12,7 @@
 #define MT_EXPORT __attribute__((visibility("default")))
 
 /* Doors check this first: it changes when a struct or a call below changes its meaning. */
-#define MT_ABI 4
+#define MT_ABI 5
 MT_EXPORT unsigned mt_abi(void);
 MT_EXPORT const char *mt_version(void);
 

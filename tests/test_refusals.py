@@ -120,6 +120,7 @@ CALLS = {
     "mprotect": 10,
     "munmap": 11,
     "brk": 12,
+    "rt_sigaction": 13,
     "rt_sigreturn": 15,
     "pread64": 17,
     "sched_yield": 24,
@@ -191,16 +192,25 @@ def test_filter_that_forbids(filtered, action, call):
         end_filtered(process)
 
 
-# memfd_create is the last.
-ALLOWED = [name for name in CALLS if name != "uname"]
+# memfd_create is the last. Debuggers, which have breakpoints, take rt_sigaction too.
+ALLOWED = [name for name in CALLS if name not in ("uname", "rt_sigaction")]
 
 
 @needs_root
 @pytest.mark.parametrize("door", ["memtrace", "gdb"])
 def test_filter_that_allows(filtered, door):
     """All that is asked for is all that is called: the filter kills for any other call."""
-    with filtered("only", *ALLOWED[:-1]) as process:
+    more = {"memtrace": [], "gdb": ["rt_sigaction"]}[door]
+    with filtered("only", *ALLOWED[:-1], *more) as process:
         check_filtered_is_recorded(process, door, "record", "record stop", "record")
+
+
+@needs_root
+def test_filter_that_forbids_debuggers(filtered):
+    with filtered("kill", "rt_sigaction") as process:
+        expected = f"the seccomp filter of process PID would kill it for rt_sigaction: {RUN_IT}"
+        check_refused(process, expected, ["gdb"])
+        check_filtered_is_recorded(process, "memtrace", "record")
 
 
 @needs_root

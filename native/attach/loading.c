@@ -267,6 +267,12 @@ static struct mt_error *find_in_loaded(const struct mt_loading *loading, const c
                            (int)loading->tracee->pid, loading->recorder);
 }
 
+static unsigned way_of(const struct mt_loading *loading) {
+    bool by_memory = !loading->image && !mt_proc_shares_file(loading->tracee->pid, loading->recorder);
+    return (by_memory ? MT_CALLS_BY_MEMORY : 0u) | (loading->tracee->has_breakpoints ? MT_CALLS_BY_DEBUGGER : 0u) |
+           (loading->trust_filters ? MT_CALLS_TRUST_FILTERS : 0u);
+}
+
 /* `name`: of a function of the recorder, which gets `argument`. */
 static struct mt_error *call_recorder_once(const struct mt_loading *loading, const char *name, uint64_t argument,
                                            uint32_t *ret) {
@@ -277,8 +283,7 @@ static struct mt_error *call_recorder_once(const struct mt_loading *loading, con
     pid_t pid = loading->tracee->pid;
     struct mt_error *error = mt_c_library_find(loading->tracee->target, &library);
     if (!error)
-        error = mt_permitted_calls_check(pid, !loading->image && !mt_proc_shares_file(pid, loading->recorder),
-                                         loading->trust_filters);
+        error = mt_permitted_calls_check(pid, way_of(loading));
     if (!error && loading->image)
         error = find_in_loaded(loading, name, &function);
     if (!error)

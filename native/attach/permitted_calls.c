@@ -23,8 +23,9 @@
 
 enum need {
     NEEDED,
-    MAY_FAIL,  /* there is another way, or it does not matter: but nobody may be killed for it */
-    BY_MEMORY, /* needed where the recorder's file comes in memory */
+    MAY_FAIL, /* there is another way, or it does not matter: but nobody may be killed for it */
+    NEEDED_BY_MEMORY,
+    NEEDED_BY_DEBUGGER,
 };
 
 struct needed_call {
@@ -56,7 +57,7 @@ static const struct needed_call needed_calls[] = {
      SYS_mmap,
      {0, 1 << 16, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, (uint64_t)-1, 0}},
     {"munmap", NEEDED, false, SYS_munmap, {ANYWHERE, 1 << 19}},
-    {"memfd_create", BY_MEMORY, false, SYS_memfd_create, {ANYWHERE, MFD_CLOEXEC}},
+    {"memfd_create", NEEDED_BY_MEMORY, false, SYS_memfd_create, {ANYWHERE, MFD_CLOEXEC}},
     {"openat", NEEDED, false, SYS_openat, {(uint32_t)AT_FDCWD, ANYWHERE, O_RDONLY | O_CLOEXEC}},
     {"read", NEEDED, false, SYS_read, {ANY_FD, ANYWHERE, 832}},
     {"pread64", MAY_FAIL, false, SYS_pread64, {ANY_FD, ANYWHERE, 784, 64}},
@@ -65,7 +66,7 @@ static const struct needed_call needed_calls[] = {
     {"close", NEEDED, false, SYS_close, {ANY_FD}},
     {"mprotect", NEEDED, false, SYS_mprotect, {ANYWHERE, 4096, PROT_READ}},
     {"mprotect", NEEDED, true, SYS_mprotect, {ANYWHERE, 4096, PROT_READ | PROT_WRITE}},
-    {"rt_sigaction", MAY_FAIL, false, SYS_rt_sigaction, {SIGTRAP, ANYWHERE, ANYWHERE, 8}}, /* trap_guard.h */
+    {"rt_sigaction", NEEDED_BY_DEBUGGER, false, SYS_rt_sigaction, {SIGTRAP, ANYWHERE, ANYWHERE, 8}},
     {"rt_sigreturn", NEEDED, false, SYS_rt_sigreturn, {0}},
     {"brk", MAY_FAIL, false, SYS_brk, {ANYWHERE}},
     {"getrandom", MAY_FAIL, false, SYS_getrandom, {ANYWHERE, 8, GRND_NONBLOCK}},
@@ -84,7 +85,7 @@ static const struct needed_call needed_calls[] = {
 
 struct check {
     pid_t pid;
-    bool by_memory, trust;
+    unsigned way;
 };
 
 static struct mt_error *strict_error(pid_t pid) {
@@ -115,9 +116,15 @@ static struct mt_error *forbidden_error(pid_t pid, const struct needed_call *cal
                            call->name, advice);
 }
 
+static bool is_made(const struct check *check, const struct needed_call *call) {
+    return call->need == NEEDED_BY_MEMORY     ? (check->way & MT_CALLS_BY_MEMORY) != 0
+           : call->need == NEEDED_BY_DEBUGGER ? (check->way & MT_CALLS_BY_DEBUGGER) != 0
+                                              : true;
+}
+
 static bool is_allowed(const struct check *check, const struct needed_call *call, uint32_t answer) {
     uint32_t action = answer & SECCOMP_RET_ACTION_FULL;
-    if (action == SECCOMP_RET_ALLOW || action == SECCOMP_RET_LOG || (call->need == BY_MEMORY && !check->by_memory))
+    if (action == SECCOMP_RET_ALLOW || action == SECCOMP_RET_LOG || !is_made(check, call))
         return true;
     return call->need == MAY_FAIL && action == SECCOMP_RET_ERRNO;
 }
@@ -145,7 +152,7 @@ static struct mt_error *ask_filters(const struct check *check, pid_t tid) {
             return NULL;
         if (length <= 0 || length > BPF_MAXINSNS ||
             ptrace(PTRACE_SECCOMP_GET_FILTER, tid, (void *)i, program) != length)
-            return check->trust ? NULL : unreadable_error(check->pid);
+            return check->way & MT_CALLS_TRUST_FILTERS ? NULL : unreadable_error(check->pid);
         struct mt_error *error = ask_filter(check, program, (size_t)length);
         if (error)
             return error;
@@ -153,8 +160,8 @@ static struct mt_error *ask_filters(const struct check *check, pid_t tid) {
     return unreadable_error(check->pid);
 }
 
-struct mt_error *mt_permitted_calls_check(pid_t pid, bool by_memory, bool trust) {
-    const struct check check = {.pid = pid, .by_memory = by_memory, .trust = trust};
+struct mt_error *mt_permitted_calls_check(pid_t pid, unsigned way) {
+    const struct check check = {.pid = pid, .way = way};
     mt_pids threads = {0};
     struct mt_error *error = mt_proc_threads(pid, &threads);
     for (size_t i = 0; i < threads.length && !error; i++) {

@@ -8,9 +8,14 @@
 
 #include "base/error.h"
 
-/* `pid` stands still. NULL: all its threads may make them. `by_memory`: the recorder's file comes to it in memory
- * (memfd_create). Filters can be read by the administrator alone, and by the one who traces the process: `trust` takes
- * those that can't be read for such that allow it all. */
-struct mt_error *mt_permitted_calls_check(pid_t pid, bool by_memory, bool trust);
+enum mt_calls_way {
+    MT_CALLS_BY_MEMORY = 1,     /* the recorder's file comes to it in memory (memfd_create) */
+    MT_CALLS_BY_DEBUGGER = 2,   /* with breakpoints in its code: it is guarded from them (trap_guard.h) */
+    MT_CALLS_TRUST_FILTERS = 4, /* takes filters that can't be read for such that allow it all */
+};
+
+/* `pid` stands still. NULL: all its threads may make the calls that loading takes in this way (a sum of mt_calls_way).
+ * Filters can be read by the administrator alone, and by the one who traces the process. */
+struct mt_error *mt_permitted_calls_check(pid_t pid, unsigned way);
 
 #endif

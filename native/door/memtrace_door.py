@@ -13,7 +13,7 @@ import os
 import sys
 import time
 
-ABI = 4
+ABI = 5
 
 NONE, LIVE, CORE, REMOTE = range(4)  # enum mt_host_kind
 READ, WRITE, EXECUTE = 1, 2, 4  # flags of a region

@@ -158,3 +158,15 @@ const char *mt_command_help(size_t index) {
 const char *mt_complete(struct mt_session *session, const char *line) {
     return "--json\n--limit\n";
 }
+
+struct mt_alarm *mt_alarm_create(int32_t pid, uint32_t after) {
+    return NULL;
+}
+
+int32_t mt_alarm_has_rung(struct mt_alarm *alarm) {
+    return 0;
+}
+
+void mt_alarm_destroy(struct mt_alarm *alarm) {}
+
+void mt_session_save_memory(struct mt_session *session) {}
