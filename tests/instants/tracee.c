@@ -71,6 +71,8 @@ static void note(struct tracee *tracee, pid_t tid, int status) {
         ptrace(PTRACE_GETEVENTMSG, tid, 0, &born);
         find_thread(tracee, (pid_t)born); /* its own first stop is reported apart, before or after */
         go_on(find_thread(tracee, tid));
+        if (tracee->stopping) /* the kernel forgets a PTRACE_INTERRUPT with any other stop that comes before it */
+            ptrace(PTRACE_INTERRUPT, tid, 0, 0);
     } else if (event == 0 && WSTOPSIG(status) == SIGTRAP) {
         siginfo_t info;
         ptrace(PTRACE_GETSIGINFO, tid, 0, &info);
@@ -121,6 +123,7 @@ static bool all_stopped(const struct tracee *tracee) {
 }
 
 static void stop(struct tracee *tracee) {
+    tracee->stopping = true;
     for (size_t i = 0; i < tracee->thread_count; i++)
         if (!tracee->threads[i].stopped)
             ptrace(PTRACE_INTERRUPT, tracee->threads[i].tid, 0, 0);
@@ -129,6 +132,7 @@ static void stop(struct tracee *tracee) {
     while (!tracee->ended && !all_stopped(tracee))
         if (!wait_for(tracee, -1, 0))
             die("the program is lost");
+    tracee->stopping = false;
 }
 
 void tracee_start(struct tracee *tracee, char *const *argv, char *const *environment, int output) {

@@ -20,6 +20,7 @@ struct tracee {
     pid_t pid;
     struct tracee_thread threads[TRACEE_THREADS];
     size_t thread_count;
+    bool stopping; /* every thread was told to stop */
     bool ended;
     int status;       /* of the ended process, as waitpid() gives it */
     pid_t breakpoint; /* the thread that stands behind a breakpoint (int3, or a SIGTRAP that it sent itself); 0: none */
