@@ -117,9 +117,11 @@ static struct mt_error *forbidden_error(pid_t pid, const struct needed_call *cal
 }
 
 static bool is_made(const struct check *check, const struct needed_call *call) {
-    return call->need == NEEDED_BY_MEMORY     ? (check->way & MT_CALLS_BY_MEMORY) != 0
-           : call->need == NEEDED_BY_DEBUGGER ? (check->way & MT_CALLS_BY_DEBUGGER) != 0
-                                              : true;
+    if (call->need == NEEDED_BY_MEMORY)
+        return check->way & MT_CALLS_BY_MEMORY;
+    if (call->need == NEEDED_BY_DEBUGGER)
+        return check->way & MT_CALLS_BY_DEBUGGER;
+    return true;
 }
 
 static bool is_allowed(const struct check *check, const struct needed_call *call, uint32_t answer) {

@@ -252,8 +252,7 @@ static uint64_t library_call_end(const struct mt_remote_calls *calls) {
 }
 
 /* By the C library's code: as long as there is no memory of ours, and where the tracee makes it without anybody's
- * breakpoints in the code. The signal frame lies where the kernel would put one: on the thread's own
- * stack. */
+ * breakpoints in the code. The signal frame lies where the kernel would put one: on the thread's own stack. */
 static struct mt_error *system_call_outside(struct mt_remote_calls *calls, long number, const uint64_t arguments[6],
                                             int64_t *ret) {
     struct user_regs_struct registers = calls->original;
