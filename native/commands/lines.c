@@ -81,6 +81,14 @@ static bool emit_headline(struct mt_call *call, const struct mt_python_stops_vie
     return true;
 }
 
+static void emit_ended(struct mt_call *call, uint64_t bytes) {
+    struct mt_strbuf line = MT_STRBUF_INIT;
+    mt_text_count(&line, bytes);
+    mt_strbuf_append(&line, " bytes of the program ended in CPython's work for memtrace: in no line");
+    mt_emit_line(&call->emitter, "%s", mt_strbuf_text(&line));
+    mt_strbuf_deinit(&line);
+}
+
 static struct mt_error *show(struct mt_call *call) {
     static const struct mt_column columns[] = {{MT_COLUMN_NUMBER, "allocated", "allocated"},
                                                {MT_COLUMN_NUMBER, "freed", "freed"},
@@ -125,6 +133,9 @@ static struct mt_error *show(struct mt_call *call) {
     mt_emit_begin(&call->emitter, "total", '{');
     mt_python_window_emit(&call->emitter, &sum);
     mt_emit_end(&call->emitter, '}');
+    mt_emit_unsigned(&call->emitter, "freed_by_memtrace", view.stops.ended);
+    if (view.stops.ended > 0)
+        emit_ended(call, view.stops.ended);
     return NULL;
 }
 
@@ -182,7 +193,9 @@ const struct mt_command mt_lines_command = {
         "its begin and end. `peak` is the highest that the memory of the whole process rose above what it was when "
         "the line began. What is freed after the return (the function's variables) belongs to no line, nor does the "
         "line that executes now. What CPython allocates for the sake of the measurement is in no number, but before "
-        "3.12 a bound method (72 bytes) for each call of a method of a C type: allocated, freed, and in the peak.\n"
+        "3.12 a bound method (72 bytes) for each call of a method of a C type: allocated, freed, and in the peak. What "
+        "of the program ends in CPython's work for the measurement (names that a cache lets go) is told below the "
+        "table: `diff` counts it, no line does.\n"
         "This runs code in the process: the recorder sets CPython's own events for the function (sys.monitoring from "
         "3.12 on; before that a trace function, which slows down all Python code), as soon as the main thread comes "
         "to a safe point.",

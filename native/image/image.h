@@ -29,7 +29,7 @@
 #define MT_IMAGE_SYMBOL "memtrace_image"
 #define MT_STOP_HOOK_SYMBOL "memtrace_stop_hook"
 #define MT_IMAGE_MAJOR 2
-#define MT_IMAGE_MINOR 2
+#define MT_IMAGE_MINOR 3
 
 enum mt_level { MT_LEVEL_NONE = 0, MT_LEVEL_HEAP = 1, MT_LEVEL_OBJECTS = 2 };
 

@@ -75,6 +75,8 @@ struct mt_python_stops {
     uint32_t means;    /* enum mt_python_means: what is set now */
     char problem[128]; /* why the last request was not obeyed; empty: it was. NUL-terminated */
     struct mt_pool_ref lines;
+    uint64_t ended; /* bytes, since the measurement began: blocks of the program that ended while the recorder ran
+                       CPython's code for itself (names that its caches let go). In the books, and in no line */
 };
 
 enum mt_python_stop_reason {

@@ -21,9 +21,12 @@ bool mt_capi_bind(const struct mt_elf *module) {
     BIND(Py_DecRef);
     BIND(PySys_GetObject);
     BIND(PyImport_ImportModule);
-    BIND(PyObject_GetAttrString);
+    BIND(PyUnicode_InternFromString);
+    BIND(PyObject_GetAttr);
+    BIND(PyObject_GenericGetDict);
+    BIND(PyDict_GetItemString);
     BIND(PyObject_CallObject);
-    BIND(PyObject_CallMethod);
+    BIND(PyObject_CallFunction);
     BIND(PyCMethod_New);
     BIND(PyList_Size);
     BIND(PyList_GetItem);

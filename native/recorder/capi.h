@@ -34,9 +34,12 @@ struct mt_capi {
     void (*Py_DecRef)(void *object);
     void *(*PySys_GetObject)(const char *name); /* borrowed */
     void *(*PyImport_ImportModule)(const char *name);
-    void *(*PyObject_GetAttrString)(void *object, const char *name);
+    void *(*PyUnicode_InternFromString)(const char *text);
+    void *(*PyObject_GetAttr)(void *object, void *name);
+    void *(*PyObject_GenericGetDict)(void *object, void *context);
+    void *(*PyDict_GetItemString)(void *dict, const char *key); /* borrowed */
     void *(*PyObject_CallObject)(void *callable, void *arguments);
-    void *(*PyObject_CallMethod)(void *object, const char *name, const char *format, ...);
+    void *(*PyObject_CallFunction)(void *callable, const char *format, ...);
     void *(*PyCMethod_New)(struct mt_method *method, void *self, void *module, void *type);
     ptrdiff_t (*PyList_Size)(void *list);
     void *(*PyList_GetItem)(void *list, ptrdiff_t index);

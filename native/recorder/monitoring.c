@@ -3,7 +3,11 @@
  * Two events are asked for everywhere: the first start of every code object, to find those that are not there yet (each
  * is told off after one look), and exceptions that leave a frame, which can't be had of one code object before 3.15. An
  * event everywhere makes CPython give each code object that runs some memory for it: consider_all() has it do so at
- * once and hidden, so that no line of the program is charged with it. */
+ * once and hidden, so that no line of the program is charged with it.
+ *
+ * What is called again and again is looked up once, in dictionaries: CPython's cache of types' attributes keeps each
+ * name that it is asked for, in the place of another. Thousands of short-lived names would empty it of the program's.
+ */
 #include "recorder/capi.h"
 #include "recorder/python.h"
 #include "recorder/python_events.h"
@@ -14,7 +18,11 @@
 enum event { PY_START, PY_RESUME, PY_RETURN, PY_YIELD, PY_UNWIND, LINE, EVENTS };
 static const char *const event_names[EVENTS] = {"PY_START", "PY_RESUME", "PY_RETURN", "PY_YIELD", "PY_UNWIND", "LINE"};
 
-static void *monitoring, *disable;
+enum function { GET_TOOL, USE_TOOL, REGISTER, SET_EVERYWHERE, SET_LOCAL, RESTART, FREE_TOOL, FUNCTIONS };
+static const char *const function_names[FUNCTIONS] = {
+    "get_tool", "use_tool_id", "register_callback", "set_events", "set_local_events", "restart_events", "free_tool_id"};
+
+static void *functions[FUNCTIONS], *disable, *get_objects, *co_consts;
 static long tool = -1, event_bits[EVENTS];
 
 static void drop(void *object) {
@@ -89,27 +97,63 @@ static struct mt_method handlers[EVENTS] = {
 /* --- set-up ---------------------------------------------------------------------------------------------------------
  */
 
+/* What an object has in its own dictionary; NULL: nothing of that name. */
+static void *look_up(void *object, const char *name) {
+    void *names = object != NULL ? mt_capi.PyObject_GenericGetDict(object, NULL) : NULL;
+    void *found = names != NULL ? mt_capi.PyDict_GetItemString(names, name) : NULL;
+    if (found != NULL)
+        mt_capi.Py_IncRef(found);
+    drop(names);
+    return found;
+}
+
 /* What the events are called in this version's numbers; false: it lacks one. */
-static bool read_events(void) {
-    void *events = mt_capi.PyObject_GetAttrString(monitoring, "events");
+static bool read_events(void *events) {
     bool ok = events != NULL;
     for (unsigned i = 0; ok && i < EVENTS; i++) {
-        void *number = mt_capi.PyObject_GetAttrString(events, event_names[i]);
+        void *number = look_up(events, event_names[i]);
         ok = number != NULL;
         event_bits[i] = ok ? mt_capi.PyLong_AsLong(number) : 0;
         drop(number);
     }
-    drop(events);
     return ok;
+}
+
+static bool find_functions(void) {
+    void *monitoring = mt_capi.PySys_GetObject("monitoring"), *events = look_up(monitoring, "events");
+    void *collector = mt_capi.PyImport_ImportModule("gc");
+    bool ok = read_events(events);
+    for (unsigned i = 0; i < FUNCTIONS; i++) {
+        functions[i] = look_up(monitoring, function_names[i]);
+        ok = ok && functions[i] != NULL;
+    }
+    disable = look_up(monitoring, "DISABLE");
+    get_objects = look_up(collector, "get_objects");
+    co_consts = mt_capi.PyUnicode_InternFromString("co_consts");
+    drop(collector);
+    drop(events);
+    return ok && disable != NULL && get_objects != NULL && co_consts != NULL;
+}
+
+static void forget(void **object) {
+    drop(*object);
+    *object = NULL;
+}
+
+static void forget_functions(void) {
+    for (unsigned i = 0; i < FUNCTIONS; i++)
+        forget(&functions[i]);
+    forget(&disable);
+    forget(&get_objects);
+    forget(&co_consts);
 }
 
 /* Debuggers, coverage tools, profilers and optimizers have numbers of their own: 3 and 4 are anybody's. */
 static void take_tool(void) {
     for (long id = 4; id >= 3 && tool < 0; id--) {
-        void *owner = mt_capi.PyObject_CallMethod(monitoring, "get_tool", "l", id);
-        void *taken = owner == mt_capi.Py_None
-                          ? mt_capi.PyObject_CallMethod(monitoring, "use_tool_id", "ls", id, TOOL_NAME)
-                          : NULL;
+        void *owner = mt_capi.PyObject_CallFunction(functions[GET_TOOL], "l", id);
+        void *taken =
+            owner == mt_capi.Py_None ? mt_capi.PyObject_CallFunction(functions[USE_TOOL], "ls", id, TOOL_NAME) : NULL;
         if (taken != NULL)
             tool = id;
         drop(taken);
@@ -117,13 +161,15 @@ static void take_tool(void) {
     }
 }
 
+static void *register_handler(enum event event, void *handler) {
+    return mt_capi.PyObject_CallFunction(functions[REGISTER], "llO", tool, event_bits[event], handler);
+}
+
 static bool register_handlers(void) {
     bool ok = true;
     for (unsigned i = 0; ok && i < EVENTS; i++) {
         void *handler = mt_capi.PyCMethod_New(&handlers[i], NULL, NULL, NULL);
-        void *before = handler != NULL ? mt_capi.PyObject_CallMethod(monitoring, "register_callback", "llO", tool,
-                                                                     event_bits[i], handler)
-                                       : NULL;
+        void *before = handler != NULL ? register_handler(i, handler) : NULL;
         ok = before != NULL;
         drop(before);
         drop(handler);
@@ -132,15 +178,15 @@ static bool register_handlers(void) {
 }
 
 const char *mt_monitoring_install(void) {
-    monitoring = mt_capi.PySys_GetObject("monitoring");
-    if (monitoring != NULL)
-        mt_capi.Py_IncRef(monitoring);
-    disable = monitoring != NULL ? mt_capi.PyObject_GetAttrString(monitoring, "DISABLE") : NULL;
-    if (disable == NULL || !read_events())
+    if (!find_functions()) {
+        forget_functions();
         return "sys.monitoring is not what it is in 3.12 to 3.15";
+    }
     take_tool();
-    if (tool < 0)
+    if (tool < 0) {
+        forget_functions();
         return "other tools use sys.monitoring's free places (3 and 4)";
+    }
     if (!register_handlers()) {
         mt_monitoring_remove();
         return "sys.monitoring takes no callbacks";
@@ -149,7 +195,7 @@ const char *mt_monitoring_install(void) {
 }
 
 static void set_everywhere(long events) {
-    drop(mt_capi.PyObject_CallMethod(monitoring, "set_events", "ll", tool, events));
+    drop(mt_capi.PyObject_CallFunction(functions[SET_EVERYWHERE], "ll", tool, events));
 }
 
 void mt_monitoring_remove(void) {
@@ -157,16 +203,14 @@ void mt_monitoring_remove(void) {
         return;
     set_everywhere(0);
     for (unsigned i = 0; i < EVENTS; i++)
-        drop(mt_capi.PyObject_CallMethod(monitoring, "register_callback", "llO", tool, event_bits[i], mt_capi.Py_None));
-    drop(mt_capi.PyObject_CallMethod(monitoring, "free_tool_id", "l", tool));
+        drop(register_handler(i, mt_capi.Py_None));
+    drop(mt_capi.PyObject_CallFunction(functions[FREE_TOOL], "l", tool));
     tool = -1;
-    drop(disable);
-    drop(monitoring);
-    monitoring = disable = NULL;
+    forget_functions();
 }
 
 static void set_local(uint64_t code, long events) {
-    drop(mt_capi.PyObject_CallMethod(monitoring, "set_local_events", "lOl", tool, (void *)code, events));
+    drop(mt_capi.PyObject_CallFunction(functions[SET_LOCAL], "lOl", tool, (void *)code, events));
 }
 
 void mt_monitoring_watch(uint64_t code, bool on) {
@@ -188,7 +232,7 @@ static bool is_a(const void *object, const void *type) {
 static void consider(struct mt_self *self, void *code, unsigned depth) {
     if (mt_watched_consider(self, (uint64_t)code) == NULL && mt_watched_find((uint64_t)code) == NULL)
         set_local((uint64_t)code, 0);
-    void *constants = depth < NESTING ? mt_capi.PyObject_GetAttrString(code, "co_consts") : NULL;
+    void *constants = depth < NESTING ? mt_capi.PyObject_GetAttr(code, co_consts) : NULL;
     ptrdiff_t count = constants != NULL ? mt_capi.PyTuple_Size(constants) : 0;
     for (ptrdiff_t i = 0; i < count; i++) {
         void *constant = mt_capi.PyTuple_GetItem(constants, i);
@@ -199,8 +243,7 @@ static void consider(struct mt_self *self, void *code, unsigned depth) {
 }
 
 static void consider_functions(struct mt_self *self) {
-    void *collector = mt_capi.PyImport_ImportModule("gc");
-    void *objects = collector != NULL ? mt_capi.PyObject_CallMethod(collector, "get_objects", NULL) : NULL;
+    void *objects = mt_capi.PyObject_CallFunction(get_objects, NULL);
     ptrdiff_t count = objects != NULL ? mt_capi.PyList_Size(objects) : 0;
     for (ptrdiff_t i = 0; i < count; i++) {
         void *object = mt_capi.PyList_GetItem(objects, i);
@@ -208,7 +251,6 @@ static void consider_functions(struct mt_self *self) {
             consider(self, mt_capi.PyFunction_GetCode(object), 0);
     }
     drop(objects);
-    drop(collector);
 }
 
 /* A module's own code is in no function. */
@@ -224,5 +266,5 @@ void mt_monitoring_consider_all(struct mt_self *self) {
     consider_frames(self);
     set_everywhere(event_bits[PY_START] | event_bits[PY_UNWIND]);
     /* Those that were told off may be wanted now. */
-    drop(mt_capi.PyObject_CallMethod(monitoring, "restart_events", NULL));
+    drop(mt_capi.PyObject_CallFunction(functions[RESTART], NULL));
 }

@@ -61,11 +61,13 @@ static const char *install(struct mt_self *self) {
     if (mt_capi.PyThreadState_GetInterpreter(mt_capi.PyThreadState_Get()) != mt_capi.PyInterpreterState_Main())
         return "a sub-interpreter runs: stops are for the main one alone";
     mt_watched_init(uses_monitoring() ? mt_monitoring_watch : mt_tracing_watch);
+    mt_window_count(self, true);
     const char *problem = uses_monitoring() ? mt_monitoring_install() : mt_tracing_install();
     if (problem == NULL) {
         mt_python_stops.means = uses_monitoring() ? MT_PYTHON_MEANS_MONITORING : MT_PYTHON_MEANS_TRACING;
         mt_window_suspects = uses_monitoring() ? NULL : mt_tracing_suspects;
-        mt_window_count(self, true);
+    } else if (mt_python_stops.means == MT_PYTHON_MEANS_NONE) {
+        mt_window_count(self, false);
     }
     return problem;
 }
@@ -132,6 +134,11 @@ static const char *obey_step(struct mt_self *self) {
     return mt_steps_begin(self, thread, kind, frame, frame == leaving);
 }
 
+static void count_ended(struct mt_self *self) {
+    mt_python_stops.ended += self->freed - self->freed_before;
+    self->freed_before = self->freed;
+}
+
 /* Does what was asked for, in full. The windows are paused. */
 static const char *obey(struct mt_self *self) {
     struct mt_python_stops *stops = &mt_python_stops;
@@ -141,6 +148,8 @@ static const char *obey(struct mt_self *self) {
     if (stops->measurement != obeyed_measurement) {
         mt_steps_measure_end();
         stops->lines.count = 0;
+        count_ended(self);
+        stops->ended = 0;
         obeyed_measurement = stops->measurement;
     }
     bool is_new = stops->means == MT_PYTHON_MEANS_NONE;
@@ -176,11 +185,13 @@ static void obey_all(struct mt_self *self) {
 
 static void enter(struct mt_self *self) {
     self->hidden = 1;
+    self->freed_before = self->freed;
     mt_steps_pause(self);
 }
 
 static void leave(struct mt_self *self) {
     mt_steps_resume(self);
+    count_ended(self);
     self->hidden = 0;
 }
 
@@ -265,8 +276,10 @@ void mt_python_event_end(struct mt_self *self) {
 
 void mt_python_event(struct mt_self *self, enum mt_python_event event, struct mt_watched *watched, uint32_t line) {
     struct mt_python_stop_event stop;
-    if (mt_steps_event(self, event, watched, line, &stop) && !silenced)
+    if (mt_steps_event(self, event, watched, line, &stop) && !silenced) {
+        count_ended(self);
         memtrace_python_stop(&stop);
+    }
     uint64_t code = watched->code;
     bool is_end = event == MT_EVENT_RETURN || event == MT_EVENT_UNWIND;
     leaving = is_end && is_asked() ? mt_python_innermost(self) : 0;

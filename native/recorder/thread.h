@@ -50,8 +50,9 @@ struct mt_self {
     struct mt_frame_entry *frames;
     uint64_t *pending; /* frame addresses, innermost first, while the chain is compared */
     uint32_t frame_count, frame_capacity;
-    uint64_t allocated, freed;             /* bytes, while somebody measures (window.h) */
-    struct mt_birth births[MT_BIRTHS];     /* the last, the last one first; likewise */
+    uint64_t allocated, freed;         /* bytes, while somebody measures (window.h) */
+    uint64_t freed_before;             /* of `freed`: what is the program's own, or in mt_python_stops.ended already */
+    struct mt_birth births[MT_BIRTHS]; /* the last, the last one first; likewise */
     struct mt_birth suspects[MT_SUSPECTS]; /* others that may be CPython's own for our sake, the last one first */
 };
 
