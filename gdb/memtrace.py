@@ -21,5 +21,6 @@ def _load(entry):
     sys.modules[name] = module
 
 
-_load(__file__)
+# gdb leaves `__file__` as it was where another Python script sources this one.
+_load(_load.__code__.co_filename)
 del _load

@@ -250,6 +250,14 @@ def test_loading_twice_is_harmless():
     assert result.returncode == 0 and result.stderr == ""
 
 
+def test_sourced_by_another_script(tmp_path):
+    """A Python file of the user's, given to gdb with -x."""
+    script = tmp_path / "settings.py"
+    script.write_text(f"import gdb\ngdb.execute('source {GDB_ADAPTER}')\n")
+    result = run(["gdb", "-nx", "-batch", "-x", script, "-ex", "help memtrace"])
+    assert result.returncode == 0 and "peak" in result.stdout and result.stderr == "", result.stderr
+
+
 def test_repository_as_working_directory():
     """Its folders `gdb` and `lldb` must not hide the debuggers' own modules."""
     for command in (

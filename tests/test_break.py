@@ -208,7 +208,7 @@ REFUSALS = {
     "--type-count NoSuch 1": "no class is called `NoSuch`: `memtrace types` lists them",
     "--free 0x10": "0x10 is in no live block that was recorded",
     "--temporary": "one of --heap, --alloc, --new-peak, --free, --type-count, --refs, --refs-of-next, --line and --function at a time",
-    "delete 7": "there is no memory breakpoint `7`: `memtrace break list`",
+    "delete 7": "there is no memtrace breakpoint `7`: `memtrace break list`",
 }
 
 

@@ -249,7 +249,7 @@ static struct mt_error *run_list(struct mt_call *call) {
         return error;
     size_t count = breakpoints->list.length;
     if (count == 0)
-        mt_emit_line(&call->emitter, "no memory breakpoints: `memtrace help break` tells which there can be");
+        mt_emit_line(&call->emitter, "no memtrace breakpoints: `memtrace help break` tells which there can be");
     mt_emit_table_begin(&call->emitter, "rows", columns, sizeof columns / sizeof columns[0]);
     for (size_t i = 0; i < count; i++)
         emit_row(call, &breakpoints->list.data[i], description.pid);
@@ -271,7 +271,7 @@ static struct mt_error *run_delete(struct mt_call *call) {
         char *end;
         unsigned long number = strtoul(call->argument, &end, 10);
         if (*end != '\0' || number > UINT32_MAX || !mt_breakpoints_find(breakpoints, (uint32_t)number, &index))
-            return mt_error_create(MT_ERROR_NOT_FOUND, "there is no memory breakpoint `%s`: `memtrace break list`",
+            return mt_error_create(MT_ERROR_NOT_FOUND, "there is no memtrace breakpoint `%s`: `memtrace break list`",
                                    call->argument);
         error = mt_breakpoints_remove(call, index);
     } else {
@@ -283,7 +283,7 @@ static struct mt_error *run_delete(struct mt_call *call) {
     if (error)
         return error;
     struct mt_strbuf line = MT_STRBUF_INIT;
-    mt_words_counted(&line, count - breakpoints->list.length, "memory breakpoint", "memory breakpoints");
+    mt_words_counted(&line, count - breakpoints->list.length, "memtrace breakpoint", "memtrace breakpoints");
     mt_emit_line(&call->emitter, "%s deleted", mt_strbuf_text(&line));
     mt_strbuf_deinit(&line);
     mt_emit_string(&call->emitter, "action", "delete");
@@ -298,17 +298,13 @@ const struct mt_command mt_break_command = {
     .details =
         "The process stops inside the very call that did it, and the debugger's own `continue` goes on. Memory "
         "breakpoints live beside those of the debugger; they stay for the next `run`, but those about a block or a "
-        "class "
-        "that died with its process. Before `run`, `memtrace record` comes first.\n"
+        "class that died with its process. Before `run`, `memtrace record` comes first.\n"
         "A hit shows as a stop in memtrace_stop_hook, with the Python line that caused it; `up` leads to it. What is "
         "not waited for costs the process a comparison an event.\n"
         "--line and --function stop at Python's own lines, where `memtrace next` and `finish` go on from. They run "
-        "code in "
-        "the process: the recorder sets CPython's events of those functions (sys.monitoring from 3.12 on; before that "
-        "a "
-        "trace function, which slows down all Python code), as soon as the main thread comes to a safe point. A "
-        "function "
-        "that stops shows at its first line.\n"
+        "code in the process: the recorder sets CPython's events of those functions (sys.monitoring from 3.12 on; "
+        "before that a trace function, which slows down all Python code), as soon as the main thread comes to a safe "
+        "point. A function that stops shows at its first line.\n"
         "--type-count counts by the references to the class, and then the instances themselves: it stops at the first "
         "allocation or free after the one that made them N.\n"
         "--refs-of-next sees the next object of the very type, not of a subclass, whose memory CPython's object "
@@ -322,7 +318,7 @@ const struct mt_command mt_break_command = {
 
 const struct mt_command mt_break_list_command = {
     .name = "break list",
-    .summary = "List the memory breakpoints.",
+    .summary = "List the breakpoints of memtrace.",
     .options = MT_OPTION_JSON,
     .details = "With --json, `last` tells what happened at the last hit.",
     .run = run_list,
@@ -330,7 +326,7 @@ const struct mt_command mt_break_list_command = {
 
 const struct mt_command mt_break_delete_command = {
     .name = "break delete",
-    .summary = "Delete a memory breakpoint by its number, or all of them.",
+    .summary = "Delete a breakpoint of memtrace by its number, or all of them.",
     .argument = "[N]",
     .options = MT_OPTION_JSON,
     .run = run_delete,

@@ -197,7 +197,7 @@ static struct mt_error *enter_list(struct mt_call *call, struct mt_breakpoint *b
     breakpoint->slot = has_slot ? choose_slot(breakpoints, is_python) : MT_STOPS;
     if (has_slot && breakpoint->slot == MT_STOPS)
         return mt_error_create(MT_ERROR_UNSUPPORTED,
-                               "there are %d memory breakpoints already: `memtrace break delete N`",
+                               "there are %d memtrace breakpoints already: `memtrace break delete N`",
                                (int)slot_counts[is_python]);
     if (!mt_vector_reserve(&breakpoints->list, breakpoints->list.length + 1))
         return &mt_error_no_memory;

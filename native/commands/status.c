@@ -307,6 +307,17 @@ static void emit_not_recording(struct mt_call *call) {
     mt_emit_string(&call->emitter, "level", NULL);
 }
 
+static const char *how_to_record(const struct mt_target *target) {
+    switch (target->info.kind) {
+    case MT_TARGET_LIVE:
+        return "memtrace record, here and now";
+    case MT_TARGET_REMOTE:
+        return "memtrace record, attached on its machine";
+    default:
+        return "memtrace record before run";
+    }
+}
+
 /* Before the program runs there is one thing to tell: whether it will be recorded. */
 static struct mt_error *tell_armed(struct mt_call *call, struct mt_error *error) {
     if (error->code != MT_ERROR_NO_PROCESS || !mt_session_environment(call->session)->armed)
@@ -333,9 +344,7 @@ static struct mt_error *run(struct mt_call *call) {
         mt_error_destroy(error);
         emit_not_recording(call);
         mt_emit_line(&call->emitter, "recorded: nothing");
-        add_lack(&lacks, "peak, live, born",
-                 target->info.kind == MT_TARGET_LIVE ? "memtrace record, here and now" : "memtrace record before run",
-                 "no recorder in this process");
+        add_lack(&lacks, "peak, live, born", how_to_record(target), "no recorder in this process");
     } else {
         emit_recording(call, image);
         judge_image(image, &lacks);
