@@ -137,6 +137,8 @@ MT_EXPORT const struct mt_answer *mt_session_run(struct mt_session *session, con
 /* The debugger is about to let go of the process `address`, or has just done so: `what` of mt_session_reached. What the
  * library had asked the process for is taken back. */
 #define MT_REACHED_DETACH "detach"
+/* The process does not run any more after MT_ANSWER_RESUME, for whatever reason: likewise `what`. */
+#define MT_REACHED_RESUMED "resumed"
 /* A thread (0: unknown) reached a breakpoint or a watchpoint that the library had asked for (stop_at, watch: `what` is
  * the symbol or NULL, `address` the first argument of the function or the watched address). Status 0: the process stays
  * stopped, the text says why; MT_ANSWER_GO_ON: let it run, and show the text, if there is any, at once. Never NULL. */

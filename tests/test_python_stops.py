@@ -233,6 +233,31 @@ def test_threads_that_begin_later_stop_too(interpreter):
 
 
 @pytest.mark.parametrize("interpreter", PLAIN, ids=str)
+@pytest.mark.parametrize("door", ["gdb", "lldb"])
+def test_a_step_at_the_end_of_the_program(interpreter, door, tmp_path):
+    interpreter.require()
+    go = tmp_path / "go"
+    program = PROGRAMS / "last_line.py"
+    touch = {"gdb": f"shell touch {go}", "lldb": f"script open('{go}', 'w')"}[door]
+
+    def steps(words, line, commands):
+        with at_work(interpreter, program, go, *words) as process:
+            process.stdout.readline()
+            answers = DOORS[door](
+                Target(pid=process.pid), commands, before=[f"memtrace break --line last_line.py:{line}", touch, "continue"]
+            )
+        go.unlink()
+        return answers
+
+    last, after = steps([], 13, ["next --json", "next"])
+    assert last.json()["reason"] == "return"
+    assert last.json()["from"]["kept"] == sys.getsizeof(bytes(1000))
+    assert "the end of the thread's Python code" in after.text
+    (ended,) = steps(["exit"], 12, ["next --json"])
+    assert ended.json()["reason"] == "exit"
+
+
+@pytest.mark.parametrize("interpreter", PLAIN, ids=str)
 def test_a_child_has_no_stops(interpreter, tmp_path):
     interpreter.require()
     go = tmp_path / "go"

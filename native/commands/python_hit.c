@@ -92,6 +92,18 @@ static struct mt_error *judge(struct mt_call *call, uint32_t slots, bool *ret_st
     return error;
 }
 
+struct mt_error *mt_python_step_end(struct mt_call *call, bool *ret_stays) {
+    struct mt_host_description description;
+    *ret_stays = false;
+    struct mt_error *error = mt_session_describe(call->session, &description);
+    if (error || description.kind != MT_HOST_NONE)
+        return error;
+    mt_emit_line(&call->emitter, "the process ended before the step did");
+    mt_emit_string(&call->emitter, "reason", "exit");
+    *ret_stays = true;
+    return NULL;
+}
+
 struct mt_error *mt_python_hit(struct mt_call *call, uint64_t address, bool *ret_stays) {
     struct mt_python_stops_view view;
     struct mt_python_stop_event event;

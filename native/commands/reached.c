@@ -17,6 +17,8 @@ struct mt_error *mt_reached(struct mt_call *call, const char *what, uint64_t add
         return mt_python_hit(call, address, ret_stays);
     if (!what)
         return mt_ref_watch_hit(call, address, tid, ret_stays);
+    if (strcmp(what, MT_REACHED_RESUMED) == 0)
+        return mt_python_step_end(call, ret_stays);
     *ret_stays = false;
     /* Nobody waits for an answer: the process may be gone, and then there is nothing to take back. */
     if (strcmp(what, MT_REACHED_DETACH) == 0)

@@ -627,9 +627,9 @@ const struct mt_answer *mt_session_reached(struct mt_session *session, const cha
     bool stays = false;
     begin_call(session, &call);
     /* The end of a step is the answer of the command that began it. */
-    bool is_python = what && strcmp(what, MT_PYTHON_STOP_SYMBOL) == 0;
-    call.command = is_python && session->step.command ? session->step.command : &mt_break_command;
-    call.emitter.json = is_python && session->step.command && session->step.json;
+    bool ends = what && (strcmp(what, MT_PYTHON_STOP_SYMBOL) == 0 || strcmp(what, MT_REACHED_RESUMED) == 0);
+    call.command = ends && session->step.command ? session->step.command : &mt_break_command;
+    call.emitter.json = ends && session->step.command && session->step.json;
     struct mt_error *error = mt_session_describe(session, &description);
     if (!error) {
         forget_stop(session, &description);

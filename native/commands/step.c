@@ -93,7 +93,8 @@ const struct mt_command mt_next_command = {
     .summary = "Run to the next line of this Python function and tell what the line did to memory.",
     .options = MT_OPTION_JSON,
     .details = "Of the selected thread. When the function returns, the next line of its caller is the one to stop at; "
-               "what happened from the return on is then told apart (there the function's variables are let go).\n" HOW,
+               "what happened from the return on is then told apart (there the function's variables are let go). Where "
+               "no Python code called, it stops before the return.\n" HOW,
     .run = run_next,
 };
 

@@ -21,6 +21,7 @@ READ, WRITE, EXECUTE = 1, 2, 4  # flags of a region
 SUCCESS, INTERRUPTED, FAILED = 0, 1, -1  # what a callback returns
 GO_ON = 2  # MT_ANSWER_GO_ON
 DETACH = "detach"  # MT_REACHED_DETACH
+RESUMED = "resumed"  # MT_REACHED_RESUMED
 RESUME = 3  # MT_ANSWER_RESUME
 
 PAGE = 4096
@@ -304,12 +305,14 @@ class Door:
         status, text = self._ask(lambda: self._calls.mt_session_run(self._session, _bytes(command_line)))
         if status == RESUME:
             self._host.resume()
+            _, text = self.reached(RESUMED, 0, 0)
             status = 0
         return status == 0, text
 
     def reached(self, what, address, tid):
         """A thread reached what stop_at or watch had asked for. (whether to stay stopped, the text to show: where it
-        stays that is the reason). Also told (DETACH, number of the process, 0) where the debugger lets go of it."""
+        stays that is the reason). Also told (DETACH, number of the process, 0) where the debugger lets go of it, and
+        (RESUMED, 0, 0) where it has come to a stop, or its end."""
         if self._is_busy:  # the library itself lets the process run (run_to), and waits for something else
             return False, ""
         status, text = self._ask(lambda: self._calls.mt_session_reached(self._session, _bytes(what), address, tid))

@@ -285,7 +285,7 @@ static enum mt_python_stop_reason follow(struct mt_self *self, uint64_t frame, e
         return 0;
     case MT_EVENT_RETURN:
     case MT_EVENT_UNWIND:
-        if (!is_next)
+        if (!is_next || mt_python_caller(frame) == 0)
             return event == MT_EVENT_RETURN ? MT_PYTHON_FINISHED : MT_PYTHON_UNWOUND;
         step_out(self);
         return 0;
