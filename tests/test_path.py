@@ -145,6 +145,7 @@ def test_shapes(interpreter):
         assert {name: first[name]["expression"] for name in EXPRESSIONS} == EXPRESSIONS
         asked = [[told[name], path["expression"]] for name, answer in answers.items() for path in answer["paths"]]
         assert set(evaluate(process, asked)) == {"right"}, asked
+        assert ("closed" in first) == (interpreter.minor in (12, 13)) and ("closed" in told) == ("closed" in first)
         # The sources of variables.
         local, thread = first["local"], first["thread"]
         assert (local["kind"], local["variable"], local["function"], local["thread"]) == ("local", "local", "deep", 1)

@@ -10,6 +10,7 @@
 #include "python/dict.h"
 #include "python/object.h"
 #include "python/str.h"
+#include "python/threads.h"
 
 #define L (&python->layout)
 
@@ -496,6 +497,13 @@ static bool take_referent(struct writer *writer, const struct step *step) {
 
 /* --- ways --------------------------------------------------------------------------------------------------------- */
 
+/* The frame of a generator, or what is in it, when Python says None of the frame. */
+static bool is_in_hidden_frame(struct writer *writer, const struct step *step) {
+    bool is_frame = step->link->form == MT_LINK_NAMED || is_text(step->link, "frame_obj");
+    return is_frame && mt_frame_attribute(step->type->kind) &&
+           mt_generator_state(writer->python, step->parent) != MT_GENERATOR_GOES_ON;
+}
+
 /* A variable of a generator, whose frame Python shows as an object; or of such an object. */
 static unsigned take_suspended(struct writer *writer, const struct step *step) {
     const char *frame = mt_frame_attribute(step->type->kind);
@@ -510,6 +518,8 @@ static unsigned take_link(struct writer *writer, const struct step *step) {
     struct mt_python *python = writer->python;
     if (is_namespace(python, step))
         return take_namespace(writer, step);
+    if (is_in_hidden_frame(writer, step))
+        return 0;
     switch (step->link->form) {
     case MT_LINK_INDEX:
         return take_index(writer, step);

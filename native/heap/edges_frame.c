@@ -93,10 +93,7 @@ static bool read_generator_frame(const struct mt_walk *walk, struct mt_python_fr
 }
 
 static bool is_cleared(const struct mt_walk *walk) {
-    uint8_t state = 0;
-    return mt_view_u8(walk->python->view, walk->address + (uint64_t)MT_WALK_AT(walk, PyGenObject, gi_frame_state),
-                      &state) &&
-           state == MT_CONSTANT(&walk->python->layout, FRAME_CLEARED);
+    return mt_generator_state(walk->python, walk->address) == MT_GENERATOR_CLEARED;
 }
 
 void mt_walk_generator(const struct mt_walk *walk) {

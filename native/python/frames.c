@@ -144,6 +144,18 @@ static uint64_t innermost_frame(struct mt_python *python, const struct mt_python
     return frame;
 }
 
+enum mt_generator_state mt_generator_state(struct mt_python *python, uint64_t generator) {
+    int64_t completed = MT_CONSTANT(L, FRAME_COMPLETED);
+    uint8_t byte;
+    if (!MT_HAS(L, PyGenObject, gi_frame_state) ||
+        !mt_view_u8(python->view, generator + (uint64_t)MT_AT(L, PyGenObject, gi_frame_state), &byte))
+        return MT_GENERATOR_GOES_ON;
+    int8_t state = (int8_t)byte;
+    if (state == MT_CONSTANT(L, FRAME_CLEARED))
+        return MT_GENERATOR_CLEARED;
+    return completed > 0 && state >= completed ? MT_GENERATOR_COMPLETED : MT_GENERATOR_GOES_ON;
+}
+
 void mt_frames_visit(struct mt_python *python, const struct mt_python_thread *thread, mt_frame_visit *visit,
                      void *context) {
     uint32_t number = 0;

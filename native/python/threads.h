@@ -56,6 +56,15 @@ void mt_frames_visit(struct mt_python *python, const struct mt_python_thread *th
 /* The frame at an address that lies in a generator (3.11+), a frame object, or anywhere. False: there is none with a
  * code object. */
 bool mt_frame_read(struct mt_python *python, uint64_t address, struct mt_python_frame *ret);
+/* What became of the frame in a generator, coroutine or asynchronous generator (3.11+; before, the frame is an object
+ * of its own). */
+enum mt_generator_state {
+    MT_GENERATOR_GOES_ON,
+    MT_GENERATOR_COMPLETED, /* Python shows no frame any more, but what it holds is there: closed before it began (3.12,
+                               3.13: gen_close() of Objects/genobject.c) */
+    MT_GENERATOR_CLEARED,
+};
+enum mt_generator_state mt_generator_state(struct mt_python *python, uint64_t generator);
 
 /* A variable or an evaluation stack slot of a frame. */
 struct mt_variable {

@@ -76,6 +76,23 @@ def in_thread(found, ready, stay):
     return of_thread
 
 
+async def coroutine(argument):
+    return argument
+
+
+def close(found):
+    """A coroutine that was closed before it began shows no frame, and some versions keep what is in it."""
+    argument = ["of a closed coroutine"]
+    closed = coroutine(argument)
+    found["closed frame"] = id(closed.cr_frame)
+    closed.close()
+    if closed.cr_frame is None and any(one is argument for one in gc.get_referents(closed)):
+        found["closed"] = id(argument)
+    else:
+        del found["closed frame"]
+    return closed
+
+
 def waste():
     """A cycle that nothing holds."""
     garbage = [["garbage"]]
@@ -115,6 +132,8 @@ def main():
     found["odd"] = id(dict.__getitem__(ODD, "odd"))
     found.update(("key %d" % i, id(value)) for i, value in enumerate(KEYS.values()))
     found.update({"twice": id(TWICE), "last": id(LAST), "far": far(), "garbage": waste(), "class": id(Sink)})
+    global CLOSED
+    CLOSED = close(found)
     ready, stay = threading.Event(), threading.Event()
     threading.Thread(target=in_thread, args=(found, ready, stay), daemon=True, name="other").start()
     ready.wait()

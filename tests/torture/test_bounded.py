@@ -1,4 +1,5 @@
-"""The recorder's own memory over a constant live set: flat to 1 % after half of the work, whatever the program repeats."""
+"""The recorder's own memory over a constant live set: flat to 1 %, or to one region, after half of
+the work, whatever the program repeats."""
 
 import json
 
@@ -19,6 +20,16 @@ OWN_NAMES = (10_000, 100_000)
 BYTES_OF_A_FUNCTION = 400
 
 
+# What the recorder takes from the kernel at a time while it has little: for one page more, when a page of its tables splits
+# because the addresses happen to crowd there.
+REGION = 16 << 10
+
+
+def assert_flat(warm, end):
+    grown = end["recorder_bytes"] - warm["recorder_bytes"]
+    assert grown <= max(warm["recorder_bytes"] // 100, REGION)
+
+
 def numbers(command, level):
     result = surroundings.run(command, support.recorded_environment(level), timeout=1200 if STRESS else 120)
     assert result.returncode == 0, result.stderr
@@ -37,7 +48,7 @@ def offsets(built_program):
 def test_c_program(built_program, mode):
     warm, end = numbers([built_program("bounded"), mode, PROGRAMS[mode][STRESS]], "heap")
     print(warm, end)
-    assert end["recorder_bytes"] <= 1.01 * warm["recorder_bytes"]
+    assert_flat(warm, end)
     assert end["live_blocks"] == warm["live_blocks"]
     assert end["events"] >= PROGRAMS[mode][STRESS]
 
@@ -48,7 +59,7 @@ def test_python_program(offsets, mode, level):
     amount = SCRIPTS[mode][STRESS]
     warm, end = numbers([INTERPRETERS["system"], HERE / "bounded.py", mode, amount, offsets], level)
     print(warm, end)
-    assert end["recorder_bytes"] <= 1.01 * warm["recorder_bytes"]
+    assert_flat(warm, end)
     assert end["generation"] == (amount if mode == "marks" else 0)
 
 
