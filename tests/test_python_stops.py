@@ -158,6 +158,22 @@ def test_an_exception_ends_a_step(interpreter):
     assert again["finish --json"].json()["reason"] == "exception"
 
 
+LAST_LINES = {"inner": 3, "outer": 3, "pause": 2, "task": 3}  # of each function, counted from its first
+
+
+@pytest.mark.parametrize("interpreter", EXAMINED, ids=str)
+def test_a_step_to_the_end_passes_what_waits(interpreter):
+    """A generator that yields has not returned."""
+    interpreter.require()
+    with at_work(interpreter, PROGRAMS / "waiting_frames.py") as process:
+        first = json.loads(process.stdout.readline())
+        for name, lines in LAST_LINES.items():
+            before = [f"memtrace break --temporary --function {name}", "continue"]
+            step = ask("gdb", process, ["finish --json"], before)["finish --json"].json()
+            assert (step["reason"], step["at"]["function"]) == ("return", name)
+            assert step["at"]["line"] == first[name] + lines, name
+
+
 @pytest.mark.parametrize("interpreter", PLAIN, ids=str)
 def test_a_return_leads_to_the_caller(interpreter):
     """What the variables of a function held is let go after its return."""

@@ -430,6 +430,22 @@ uint32_t mt_python_line(uint64_t frame) {
     return mt_code_line(layout, code, mt_code_offset(layout, code, frame_instruction(frame)));
 }
 
+/* Opcodes of Include/opcode.h, the same in 3.9 to 3.11. */
+enum { RETURN_VALUE = 83, YIELD_VALUE = 86, YIELD_FROM = 72 };
+
+bool mt_python_is_at_yield(uint64_t frame) {
+    uint64_t code = frame_code(frame);
+    uint64_t first = code + layout->code_bytecode;
+    bool is_object = layout->line_table != MT_LINES_LOCATION; /* before 3.11 the instructions are a bytes object */
+    if (is_object)
+        first = mt_peek64(code, layout->code_bytecode) + layout->bytes_data;
+    unsigned offset = mt_code_offset(layout, code, frame_instruction(frame));
+    uint8_t opcode = mt_peek8(first, offset);
+    /* A frame that waits for another generator stands before the instruction, which it will execute again. */
+    return opcode == YIELD_VALUE ||
+           (is_object && opcode != RETURN_VALUE && mt_peek8(first, offset + 2) == YIELD_FROM);
+}
+
 bool mt_python_has_line(uint64_t code, uint32_t line) {
     uint64_t size = layout->line_table == MT_LINES_LOCATION
                         ? mt_peek64(code, layout->var_size) * 2

@@ -29,6 +29,8 @@ uint64_t mt_python_thread_id(uint64_t thread_state); /* pthread_self() of its th
 uint64_t mt_python_caller(uint64_t frame);
 uint64_t mt_python_code(uint64_t frame);
 uint32_t mt_python_line(uint64_t frame); /* that it executes; 0: unknown */
+/* Up to 3.11: whether the frame, which is being left, only waits for its next value to be asked for. */
+bool mt_python_is_at_yield(uint64_t frame);
 /* Whether an instruction of the code object is on the line. */
 bool mt_python_has_line(uint64_t code, uint32_t line);
 /* Index into the code pool. Takes the lock itself. */

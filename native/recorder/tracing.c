@@ -33,6 +33,13 @@ static struct mt_python_made made_for(void *frame, void *code, int what, void *a
         .object = (uint64_t)frame, .code = (uint64_t)code, .another = caller != 0 ? mt_python_code(caller) : 0};
 }
 
+/* CPython tells a yield as a return. */
+static enum mt_python_event end_of(const void *value) {
+    if (value == NULL)
+        return MT_EVENT_UNWIND;
+    return mt_python_is_at_yield(mt_python_innermost(mt_self())) ? MT_EVENT_YIELD : MT_EVENT_RETURN;
+}
+
 static int on_event(void *unused, void *frame, int what, void *argument) {
     struct mt_self *self = mt_self();
     if (self == NULL || what > MT_TRACE_RETURN)
@@ -54,7 +61,7 @@ static int on_event(void *unused, void *frame, int what, void *argument) {
         if (what == MT_TRACE_CALL)
             event = line == watched->first_line ? MT_EVENT_START : MT_EVENT_RESUME;
         else if (what == MT_TRACE_RETURN)
-            event = argument != NULL ? MT_EVENT_RETURN : MT_EVENT_UNWIND;
+            event = end_of(argument);
         mt_python_event(self, event, watched, line);
     }
     mt_python_event_end(self);
