@@ -62,9 +62,10 @@ def run(command, environment=None, timeout=TIMEOUT, stdin=subprocess.DEVNULL, **
 
 
 def make(target, seconds):
-    """Builds one more target of the Makefile into BUILD."""
+    """Builds one more target of the Makefile into BUILD. By the path that `make` alone uses: what it notes of the headers that
+    were included names files so."""
     made = subprocess.run(
-        ["make", "-C", ROOT, "-s", f"BUILD={BUILD}", target],
+        ["make", "-C", ROOT, "-s", f"BUILD={os.path.relpath(BUILD, ROOT)}", target],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -442,8 +442,7 @@ bool mt_python_is_at_yield(uint64_t frame) {
     unsigned offset = mt_code_offset(layout, code, frame_instruction(frame));
     uint8_t opcode = mt_peek8(first, offset);
     /* A frame that waits for another generator stands before the instruction, which it will execute again. */
-    return opcode == YIELD_VALUE ||
-           (is_object && opcode != RETURN_VALUE && mt_peek8(first, offset + 2) == YIELD_FROM);
+    return opcode == YIELD_VALUE || (is_object && opcode != RETURN_VALUE && mt_peek8(first, offset + 2) == YIELD_FROM);
 }
 
 bool mt_python_has_line(uint64_t code, uint32_t line) {
