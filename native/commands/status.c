@@ -251,7 +251,7 @@ static void emit_recording(struct mt_call *call, const struct mt_image *image) {
         mt_emit_line(emitter, "Python replaced its allocators %" PRIu32 " time%s, they were wrapped again",
                      header->python_rewrapped, header->python_rewrapped == 1 ? "" : "s");
     if (header->python_state == MT_PYTHON_FOUND)
-        mt_emit_line(emitter, "Python stacks: none yet, no Python code has run");
+        mt_emit_line(emitter, "Python stacks: none yet: no Python code has run since recording began");
 }
 
 /* The marks that are kept. */

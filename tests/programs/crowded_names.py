@@ -16,20 +16,18 @@ def work():
     return kept, more
 
 
-def after():
+def after(result):
     return None
 
 
 def main():
     thing = Thing()
-    work(), after()  # up to 3.10 CPython keeps the frame of a function's first call
+    after(work())  # up to 3.10 CPython keeps the frame of a function's first call
     print("ready", flush=True)
     while True:
         crowd(thing)
         bytes(250_000)
-        result = work()
-        after()
-        del result
+        after(work())
 
 
 main()
