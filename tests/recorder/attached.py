@@ -45,17 +45,19 @@ old_array = bytearray(3000)
 recorder = ctypes.CDLL(sys.argv[1])
 results = [recorder.memtrace_attach(2)]
 
+# No line makes a tuple of arguments, or a number: the other threads may have emptied the free list, and then it stays there.
 kept = [None] * 100
+byte, size, once, more, last = b"x", 2000, (12345,), (old_block, 54321), (778,)
 objects_line = next_line() + 1
 for i in range(100):
-    kept[i] = bytes(2000)
+    kept[i] = byte * size
 heap = libc()
 heap.malloc.restype = heap.realloc.restype = None  # an int of Python's would stay in a free list
 malloc_line = next_line() + 1
 for i in range(7):
-    heap.malloc(12345)
+    heap.malloc(*once)
 realloc_line = next_line()
-heap.realloc(old_block, 54321)
+heap.realloc(*more)
 import_line = next_line()
 importlib.import_module("decimal")
 
@@ -69,6 +71,6 @@ results = [recorder.memtrace_detach(), recorder.memtrace_detach()]
 heap.malloc(777)
 results.append(recorder.memtrace_attach(1))
 malloc_line = next_line()
-heap.malloc(778)
+heap.malloc(*last)
 unseen = [bytes(100) for _ in range(1000)]
 tell(malloc=malloc_line, results=results)
