@@ -51,6 +51,11 @@ static void tell_step(struct mt_call *call, const struct mt_python_stops_view *v
     mt_python_place_deinit(&place);
 }
 
+/* `<module>` and its like are no names that could be called. */
+static const char *call_of(const char *function) {
+    return function[0] == '<' ? "" : "()";
+}
+
 static void tell_place(struct mt_call *call, const struct mt_python_stops_view *view,
                        const struct mt_python_stop_event *event) {
     struct mt_emitter *emitter = &call->emitter;
@@ -58,9 +63,9 @@ static void tell_place(struct mt_call *call, const struct mt_python_stops_view *
     mt_python_place_read(view, event->file, event->function, event->line, &place);
     const char *function = place.function.data ? place.function.data : "?";
     if (event->reason == MT_PYTHON_FINISHED)
-        mt_emit_line(emitter, "%s() is about to return:", function);
+        mt_emit_line(emitter, "%s%s is about to return:", function, call_of(function));
     if (event->reason == MT_PYTHON_UNWOUND)
-        mt_emit_line(emitter, "an exception is about to leave %s():", function);
+        mt_emit_line(emitter, "an exception is about to leave %s%s:", function, call_of(function));
     mt_python_place_emit(emitter, &place, NULL);
     mt_emit_string(emitter, "reason", reason_name(event->reason));
     emit_place(emitter, "at", &place, NULL);
