@@ -262,6 +262,14 @@ static struct mt_error *apply(const struct option *option, const char *value, st
     return NULL;
 }
 
+/* Behind the closing quote of a value that is wholly in quotes; NULL: it is not. A condition's are the debugger's own.
+ */
+static const char *quoted_end(const struct option *option, const char *value) {
+    bool is_word = option->id != MT_OPTION_IF && !strchr(option->placeholder, ' ');
+    const char *quote = is_word && (value[0] == '\'' || value[0] == '"') ? strchr(value + 1, value[0]) : NULL;
+    return quote && mt_word_length(quote + 1) == 0 ? quote + 1 : NULL;
+}
+
 /* Where the value that begins at `value` ends. */
 static const char *value_end(const struct option *option, const char *value) {
     const char *end = value + mt_word_length(value);
@@ -289,17 +297,21 @@ static struct mt_error *parse_one(const char **line, unsigned accepted, struct m
     if (error)
         return error;
     const char *end = *line + length, *value = equals ? equals + 1 : NULL;
+    size_t size = 0;
     if (!option->placeholder && value)
         return mt_error_create(MT_ERROR_USAGE, "%s takes no value", option->name);
     if (option->placeholder) {
         if (!value)
             value = mt_word_skip_blanks(end);
-        end = value_end(option, value);
+        const char *quoted = quoted_end(option, value);
+        end = quoted ? quoted : value_end(option, value);
+        size = (size_t)(end - value) - (quoted ? 2 : 0);
+        value += quoted != NULL;
     }
-    if (option->placeholder && value == end)
+    if (option->placeholder && size == 0)
         return mt_error_create(MT_ERROR_USAGE, "%s needs a value: %s %s", option->name, option->name,
                                option->placeholder);
-    MT_AUTO_FREE char *copy = value ? mt_word_copy(value, (size_t)(end - value)) : mt_word_copy("", 0);
+    MT_AUTO_FREE char *copy = mt_word_copy(value ? value : "", size);
     if (!copy)
         return &mt_error_no_memory;
     error = apply(option, copy, result);

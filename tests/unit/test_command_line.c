@@ -47,6 +47,25 @@ static void values_may_be_shortened(void **state) {
     assert_int_equal(options.by, MT_BY_THREAD);
 }
 
+static void values_may_be_quoted(void **state) {
+    const unsigned accepted = MT_OPTION_FUNCTION | MT_OPTION_LINE | MT_OPTION_IF | MT_OPTION_JSON;
+    struct mt_options options;
+    const char *rest;
+    assert_ok(mt_options_parse("--function '<lambda>' --json x", accepted, &options, &rest));
+    assert_string_equal(options.place, "<lambda>");
+    assert_string_equal(rest, "x");
+    assert_ok(mt_options_parse("--line=\"my app/a.py:12\"", accepted, &options, &rest));
+    assert_string_equal(options.place, "my app/a.py");
+    assert_int_equal(options.line, 12);
+    assert_ok(mt_options_parse("--function 'open --json", accepted, &options, &rest));
+    assert_string_equal(options.place, "'open");
+    assert_ok(mt_options_parse("--function 'a'b", accepted, &options, &rest));
+    assert_string_equal(options.place, "'a'b");
+    assert_ok(mt_options_parse("--if 'a' == 'b' --json", accepted, &options, &rest));
+    assert_string_equal(options.condition, "'a' == 'b'");
+    assert_error(mt_options_parse("--function ''", accepted, &options, &rest), MT_ERROR_USAGE, "needs a value");
+}
+
 static void wrong_options_are_named(void **state) {
     const struct {
         const char *line;
@@ -211,6 +230,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(options_come_first),
         cmocka_unit_test(values_may_be_shortened),
+        cmocka_unit_test(values_may_be_quoted),
         cmocka_unit_test(wrong_options_are_named),
         cmocka_unit_test(commands_may_be_shortened),
         cmocka_unit_test(help_fits_78_columns),
