@@ -158,6 +158,23 @@ def test_an_exception_ends_a_step(interpreter):
     assert again["finish --json"].json()["reason"] == "exception"
 
 
+@pytest.mark.parametrize("interpreter", PLAIN, ids=str)
+def test_names_that_come_late_or_twice(interpreter, tmp_path):
+    interpreter.require()
+    folders = [tmp_path / "first folder", tmp_path / "second"]
+    for folder in folders:
+        folder.mkdir()
+        (folder / "same.py").write_text("def late():\n    return bytes(4)\n")
+    before = [f"memtrace break --function {name}" for name in ("again", "'<lambda>'", "late")]
+    before += [f"memtrace break --line '{folder.name}/same.py:2'" for folder in folders]
+    with at_work(interpreter, PROGRAMS / "names_of_functions.py", *folders) as process:
+        assert process.stdout.readline() == "ready\n"
+        before += [f"shell echo > /proc/{process.pid}/fd/0", *["continue"] * 5]
+        (answer,) = ask("gdb", process, ["break list --json"], before).values()
+    # The function that replaced another is one more of its name; each file is its own, and `late` is in both.
+    assert [row["hits"] for row in answer.json()["rows"]] == [2, 1, 2, 1, 1]
+
+
 LAST_LINES = {"inner": 3, "outer": 3, "pause": 2, "task": 3}  # of each function, counted from its first
 
 
