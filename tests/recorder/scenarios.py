@@ -252,20 +252,36 @@ def older_blocks():
     started(free_and_move)
 
 
-def join_all(*bodies):
-    threads = [threading.Thread(target=body) for body in bodies]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+def is_asleep(task):
+    try:
+        with open(f"/proc/self/task/{task}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] == "S"
+    except OSError:
+        return True  # it has ended
+
+
+def wait_until_others_sleep():
+    """For good: one that waits for the GIL has got it in between."""
+    quiet = 0
+    while quiet < 5:
+        time.sleep(0.01)
+        others = set(os.listdir("/proc/self/task")) - {str(threading.get_native_id())}
+        quiet = quiet + 1 if all(map(is_asleep, others)) else 0
 
 
 def two_threads():
-    def twice():
+    def twice(earlier):
+        if earlier is not None:
+            earlier.join()
+        wait_until_others_sleep()
         allocate("posix_memalign", 2048)
         allocate("posix_memalign", 2048)
 
-    join_all(twice, twice)
+    first = threading.Thread(target=twice, args=(None,))
+    second = threading.Thread(target=twice, args=(first,))
+    first.start()
+    second.start()
+    second.join()
 
 
 def lines_of_allocation():
